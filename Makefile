@@ -1,0 +1,55 @@
+# Everything a newcomer, a developer and CI run. Needs make and Python 3.11 or newer; the rest is set up from uv.lock.
+PYTHON ?= python3
+PORT ?= 8080
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT = .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-system test-wheel check fmt bench clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headgate needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/uv.txt
+
+# Two stamps, so that `make run` fetches no development tools and never removes them either.
+.venv/.runtime: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --quiet --locked --no-dev --inexact --python $(PYTHON)
+	@touch $@
+.venv/.development: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --quiet --locked --python $(PYTHON)
+	@touch $@ .venv/.runtime
+
+setup: .venv/.development ## the locked environment in .venv, development tools included
+
+run: .venv/.runtime ## start the gateway on 127.0.0.1:$(PORT) with an embedded store and a sandbox model
+	@$(BIN)/headgate serve --port $(PORT)
+
+test: .venv/.development ## everything a fresh clone can prove, on a real store
+	$(BIN)/pytest $(ARGS)
+
+test-system: .venv/.development ## only the promises that need a real server process
+	$(BIN)/pytest tests/system $(ARGS)
+
+test-wheel: .venv/.development ## the wheel, installed alone in a clean environment
+	UV=$(UV) $(BIN)/python tests/support/check_wheel.py
+
+check: .venv/.development ## format, lint, types, import contracts; no tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: .venv/.development ## format and repair what can be repaired
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.development ## CPU per request and per chunk beside a reference relay, in one run
+	$(BIN)/python -m tests.bench.run $(ARGS)
+
+clean: ## remove what make made
+	rm -rf .venv .uv dist

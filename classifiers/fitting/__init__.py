@@ -1,0 +1,1 @@
+"""Training of the scorer; never imported at run time. Planned."""

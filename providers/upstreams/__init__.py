@@ -1,0 +1,1 @@
+"""One file per upstream dialect: encode a canonical request, decode answers into events."""

@@ -1,0 +1,1 @@
+"""The admin API over HTTP: customers, keys. Knows bodies and statuses; state lives in `ratelimit`."""

@@ -1,0 +1,1 @@
+"""The explicit list of models and their backends. The default one is package data beside this file."""

@@ -1,0 +1,1 @@
+"""Metrics and logs. Never sees prompts, answers or keys."""

@@ -1,0 +1,1 @@
+"""Hourly outcome counters and breaker state per backend; opaque ids. Planned."""

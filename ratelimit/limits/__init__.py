@@ -1,0 +1,1 @@
+"""Buckets, windows, reservations, shares. Today: the requests-per-minute bucket."""

@@ -1,0 +1,1 @@
+"""Expiring blobs: generations, affinity, verdicts, stored responses. Planned."""

@@ -1,0 +1,1 @@
+"""Connections, scripts, outage. The only place that imports a Redis client."""

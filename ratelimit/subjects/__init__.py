@@ -1,0 +1,1 @@
+"""Customers and keys: stored as digests, looked up once, remembered briefly."""
