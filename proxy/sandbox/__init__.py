@@ -1,1 +1,1 @@
-"""The built-in upstream on a loopback port: a real HTTP server that speaks OpenAI's dialect deterministically."""
+"""The built-in upstream: a real HTTP server on a loopback port, deterministic, speaking OpenAI's dialect."""

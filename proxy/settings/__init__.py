@@ -1,1 +1,4 @@
-"""The whole configuration schema, loading and secrets. Alone reads the environment; imports no other part of proxy."""
+"""The whole configuration schema, loading and secrets.
+
+Alone reads the environment; imports no other part of proxy.
+"""

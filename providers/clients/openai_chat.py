@@ -1,0 +1,250 @@
+"""OpenAI's chat completions, as clients speak it: requests in; frames, plain answers and errors out."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from providers import events
+from providers.members import DuplicateMember, locate
+from providers.types import Canonical, Completion, Frame, RequestError, UpstreamError, Usage
+from providers.upstreams.openai_chat import edit
+
+DONE: Final = b"data: [DONE]\n\n"
+_T = TypeVar("_T")
+_NONE: Final = frozenset[str]()
+_USAGE: Final = frozenset({"usage"})
+
+
+class OpenAIChat:
+    """The dialect. Without state; shared by all requests."""
+
+    __slots__ = ()
+
+    speaks: Final = "openai_chat"
+
+    def parse(self, body: bytes) -> Canonical:
+        """Read a request.
+
+        Raises:
+            RequestError: it is no JSON object, names a member twice at the top level, or lacks what every request needs.
+        """
+        members = _load(body)
+        try:
+            layout = locate(body, members)
+        except DuplicateMember as duplicate:
+            message = f'the body names "{duplicate.name}" twice at its top level; which one is meant?'
+            raise RequestError(message, param=duplicate.name) from None
+        model = members.get("model")
+        if not isinstance(model, str) or not model:
+            raise RequestError("`model` must name a model or a tier", param="model")
+        messages = members.get("messages")
+        if not isinstance(messages, list) or not messages:
+            raise RequestError("`messages` must be a list with at least one message", param="messages")
+        for position, message in enumerate(messages):
+            if not isinstance(message, dict):
+                raise RequestError(f"`messages[{position}]` must be an object", param=f"messages[{position}]")
+        options = _optional(members, "stream_options", dict, "an object") or {}
+        return Canonical(
+            raw=body,
+            layout=layout,
+            members=members,
+            model=model,
+            stream=bool(_optional(members, "stream", bool, "true or false")),
+            usage_wanted=bool(options.get("include_usage")),
+            choices=_whole(members, "n", least=1) or 1,
+            output_limit_tokens=_whole(members, "max_completion_tokens", least=0) or _whole(members, "max_tokens", least=0),
+        )
+
+    def closer(self) -> "Closer":
+        """Makes the bytes that end an answer."""
+        return _CLOSER
+
+    def renderer(self, *, answer_id: str, model: str, created_s: int) -> "Renderer":
+        """Makes frames of events, for upstreams of another dialect."""
+        return Renderer(answer_id=answer_id, model=model, created_s=created_s)
+
+    def usage_json(self, usage: Usage, *, cost_usd: float | None, upstream_cost_usd: float | None) -> bytes:
+        """The `usage` object of an answer: the provider's own, with what it cost here."""
+        return orjson.dumps(
+            {
+                **usage.reported,
+                "prompt_tokens": usage.input_tokens,
+                "completion_tokens": usage.output_tokens,
+                "total_tokens": usage.reported.get("total_tokens") or usage.input_tokens + usage.output_tokens,
+                "cost": cost_usd,
+                "cost_details": {
+                    **(usage.reported.get("cost_details") or {}),
+                    "upstream_inference_cost": upstream_cost_usd,
+                },
+                **({"estimated": True} if usage.estimated else {}),
+            }
+        )
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError as problem:
+        raise RequestError(_what_is_wrong(body, problem)) from None
+    if not isinstance(members, dict):
+        raise RequestError("the body must be a JSON object")
+    return members
+
+
+def _what_is_wrong(body: bytes, problem: orjson.JSONDecodeError) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as undecodable:
+        return f"the body is not valid UTF-8 (byte {undecodable.start})"
+    if not body.strip():
+        return "the body is empty; a JSON object was expected"
+    if "recursion" in problem.msg:
+        return "the body is nested too deeply (more than 1,024 levels)"
+    return f"the body is not valid JSON (line {problem.lineno}, column {problem.colno})"
+
+
+def _optional(members: Mapping[str, Any], name: str, kind: type[_T], words: str) -> _T | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise RequestError(f"`{name}` must be {words}", param=name)
+    return value
+
+
+def _whole(members: Mapping[str, Any], name: str, *, least: int) -> int | None:
+    value = members.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RequestError(f"`{name}` must be a whole number of at least {least}", param=name)
+    return value
+
+
+class Closer:
+    """Writes what closes an answer. Frozen; shared by all requests.
+
+    `usage` and `extra` are JSON: of the usage object, and of the `headgate` block.
+    """
+
+    __slots__ = ()
+
+    def without_repeats(self, frame: Frame, repeated: Collection[int]) -> Frame | None:
+        """A frame that repeats finish reasons, without them; `None` when nothing else is in it."""
+        assert frame.members is not None
+        choices = []
+        for choice in frame.members["choices"]:
+            if choice.get("index", 0) not in repeated:
+                choices.append(choice)
+            elif frame.content:
+                choices.append({**choice, "finish_reason": None})
+        if not choices:
+            return None
+        return replace(
+            frame,
+            raw=edit(frame.raw, {"choices": orjson.dumps(choices)}, _USAGE if frame.usage else _NONE),
+            members={**frame.members, "choices": choices},
+            finished=tuple(index for index in frame.finished if index not in repeated),
+        )
+
+    def finish(self, frame: Frame, usage: bytes | None, extra: bytes | None) -> bytes:
+        """The last finish frame: with usage and block, or, when a usage chunk follows, with neither."""
+        put = {name: value for name, value in (("usage", usage), ("headgate", extra)) if value is not None}
+        reported_here = frame.members is not None and isinstance(frame.members.get("usage"), dict)
+        if not put and not reported_here:
+            return frame.raw
+        return edit(frame.raw, put, _USAGE if usage is None and reported_here else _NONE)
+
+    def usage(self, base: Frame, usage: bytes, extra: bytes) -> bytes:
+        """The usage chunk. `base` is the provider's own one, or any frame of the answer that has its ids."""
+        return edit(base.raw, {"choices": b"[]", "usage": usage, "headgate": extra})
+
+    def error(self, error: UpstreamError, status: int, usage: bytes, extra: bytes, base: Frame | None) -> bytes:
+        """The one frame that ends a broken stream, in OpenRouter's shape. `base` gives ids, where one was seen."""
+        known = base.members if base is not None and base.members is not None else {}
+        chunk = {
+            "id": known.get("id", ""),
+            "object": "chat.completion.chunk",
+            "created": known.get("created", 0),
+            "model": known.get("model", ""),
+            "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
+            "error": {
+                "code": status,
+                "message": error.message,
+                "type": error.kind,
+                "param": None,
+                "source": "provider",
+                "metadata": {"error_type": error.kind, "provider_code": error.code},
+            },
+            "usage": orjson.Fragment(usage),
+            "headgate": orjson.Fragment(extra),
+        }
+        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+    def done(self, frame: Frame | None) -> bytes:
+        """The end mark: the provider's own, or ours where it sent none."""
+        return DONE if frame is None else frame.raw
+
+    def plain(self, completion: Completion, usage: bytes, extra: bytes) -> bytes:
+        """A plain answer with usage and block."""
+        return edit(completion.raw, {"usage": usage, "headgate": extra})
+
+
+_CLOSER: Final = Closer()
+
+
+class Renderer:
+    """Events in, frames out: for answers of upstreams with another dialect. One per response."""
+
+    __slots__ = ("_base", "_started")
+
+    def __init__(self, *, answer_id: str, model: str, created_s: int) -> None:
+        self._base: dict[str, Any] = {
+            "id": answer_id,
+            "object": "chat.completion.chunk",
+            "created": created_s,
+            "model": model,
+        }
+        self._started: set[int] = set()
+
+    def render(self, event: events.Event) -> Frame:
+        """One chunk for one event."""
+        match event:
+            case events.UsageReport(usage):
+                return self._frame({**self._base, "choices": []}, usage=usage)
+            case events.Finish(choice, reason, native):
+                members = {"index": choice, "delta": {}, "logprobs": None, "finish_reason": reason}
+                if native != reason:
+                    members["native_finish_reason"] = native
+                return self._frame({**self._base, "choices": [members]}, choices=(choice,), finished=(choice,))
+            case _:
+                delta, text_bytes = _delta(event)
+                if event.choice not in self._started:
+                    self._started.add(event.choice)
+                    delta = {"role": "assistant", **delta}
+                members = {"index": event.choice, "delta": delta, "logprobs": None, "finish_reason": None}
+                return self._frame(
+                    {**self._base, "choices": [members]}, choices=(event.choice,), content=True, text_bytes=text_bytes
+                )
+
+    def _frame(self, members: dict[str, Any], **marks: Any) -> Frame:
+        return Frame(b"data: " + orjson.dumps(members) + b"\n\n", marked=True, members=members, **marks)
+
+
+def _delta(event: events.Text | events.Reasoning | events.Refusal | events.ToolDelta | events.Opaque) -> tuple[dict[str, Any], int]:
+    match event:
+        case events.Text(_, text):
+            return {"content": text}, len(text.encode())
+        case events.Reasoning(_, text):
+            return {"reasoning_content": text, "reasoning": text}, len(text.encode())
+        case events.Refusal(_, text):
+            return {"refusal": text}, len(text.encode())
+        case events.ToolDelta(_, call_index, call_id, name, arguments):
+            call: dict[str, Any] = {"index": call_index}
+            if call_id or name:
+                call |= {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            else:
+                call["function"] = {"arguments": arguments}
+            return {"tool_calls": [call]}, len(arguments.encode())
+        case events.Opaque(_, name, value):
+            return {name: value}, 0

@@ -1,0 +1,114 @@
+"""What a dialect is, on either side, and how two of them are joined.
+
+Where client and upstream speak the same one, frames pass through; else the upstream's decoder and the client's renderer
+are joined behind the same surface, so that nobody above knows which of the two runs.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from providers import events
+from providers.types import Canonical, Completion, Frame, UpstreamError, UpstreamRequest, Usage
+
+
+class Decoder(Protocol):
+    """Upstream bytes in, events out. One per response."""
+
+    def feed(self, data: bytes) -> Sequence[events.Event]: ...
+    def close(self) -> Sequence[events.Event]: ...
+
+
+class Renderer(Protocol):
+    """Events in, frames of the client's dialect out. One per response."""
+
+    def render(self, event: events.Event) -> Frame: ...
+
+
+class Reader(Protocol):
+    """Upstream bytes in, frames of the client's dialect out. One per response."""
+
+    def feed(self, data: bytes) -> Sequence[Frame]: ...
+    def close(self) -> Sequence[Frame]: ...
+    def estimated_output_tokens(self) -> int: ...
+
+
+class Upstream(Protocol):
+    """One provider's dialect. Frozen; shared by all requests. `speaks` names the dialect."""
+
+    @property
+    def speaks(self) -> str: ...
+    def encode(self, request: Canonical, model: str) -> UpstreamRequest: ...
+    def decode(self, body: bytes) -> Completion: ...
+    def estimated_output_tokens(self, completion: Completion) -> int: ...
+    def reader(self, *, many_choices: bool) -> Reader: ...
+    def decoder(self) -> Decoder: ...
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
+
+
+class Closer(Protocol):
+    """Makes the bytes that end an answer in a client's dialect. `usage` and `extra` are JSON."""
+
+    def without_repeats(self, frame: Frame, repeated: Collection[int]) -> Frame | None: ...
+    def finish(self, frame: Frame, usage: bytes | None, extra: bytes | None) -> bytes: ...
+    def usage(self, base: Frame, usage: bytes, extra: bytes) -> bytes: ...
+    def error(self, error: UpstreamError, status: int, usage: bytes, extra: bytes, base: Frame | None) -> bytes: ...
+    def done(self, frame: Frame | None) -> bytes: ...
+    def plain(self, completion: Completion, usage: bytes, extra: bytes) -> bytes: ...
+
+
+class Client(Protocol):
+    """One client's dialect. Without state; shared by all requests."""
+
+    @property
+    def speaks(self) -> str: ...
+    def parse(self, body: bytes) -> Canonical: ...
+    def renderer(self, *, answer_id: str, model: str, created_s: int) -> Renderer: ...
+    def closer(self) -> Closer: ...
+    def usage_json(self, usage: Usage, *, cost_usd: float | None, upstream_cost_usd: float | None) -> bytes: ...
+
+
+def open_reader(
+    upstream: Upstream, client: Client, *, many_choices: bool, answer_id: str, model: str, created_s: int
+) -> Reader:
+    """The reader for one response: pass-through where both speak the same dialect, else a translation."""
+    if upstream.speaks == client.speaks:
+        return upstream.reader(many_choices=many_choices)
+    return Translation(
+        upstream.decoder(), client.renderer(answer_id=answer_id, model=model, created_s=created_s)
+    )
+
+
+class Translation:
+    """Upstream bytes in, frames of the client's dialect out. One per response."""
+
+    __slots__ = ("_decoder", "_pieces", "_renderer", "_text_bytes")
+
+    def __init__(self, decoder: Decoder, renderer: Renderer) -> None:
+        self._decoder = decoder
+        self._renderer = renderer
+        self._pieces = 0
+        self._text_bytes = 0
+
+    def feed(self, data: bytes) -> Sequence[Frame]:
+        """The frames that `data` completes. Nonsense comes out as a frame with an error; nothing is raised."""
+        try:
+            return [self._rendered(event) for event in self._decoder.feed(data)]
+        except UpstreamError as error:
+            return (Frame(b"", marked=True, error=error),)
+
+    def close(self) -> Sequence[Frame]:
+        """The end of the body; cut short, it is a frame with an error."""
+        try:
+            return [self._rendered(event) for event in self._decoder.close()]
+        except UpstreamError as error:
+            return (Frame(b"", marked=True, error=error),)
+
+    def estimated_output_tokens(self) -> int:
+        """A guess at what was relayed: about a token a piece, or four bytes of text."""
+        return max(self._pieces, self._text_bytes // 4)
+
+    def _rendered(self, event: events.Event) -> Frame:
+        frame = self._renderer.render(event)
+        self._pieces += frame.content
+        self._text_bytes += frame.text_bytes
+        return frame

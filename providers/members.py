@@ -1,0 +1,118 @@
+"""Top-level members of a JSON object by position, so that a body can be edited without touching its other bytes."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from providers.types import Member
+
+_KEY: Final = re.compile(rb'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\n\r]*:[ \t\n\r]*')
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SCALAR: Final = re.compile(rb"[^,}\] \t\n\r]+")
+_AFTER: Final = re.compile(rb"[ \t\n\r]*([,}])")
+_STRUCTURE: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
+_OPENING: Final = frozenset(b"{[")
+_QUOTE: Final = ord('"')
+
+
+class DuplicateMember(ValueError):
+    """A name occurs twice at the top level, so that readers would disagree about its value."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def locate(raw: bytes, parsed: Mapping[str, Any]) -> tuple[Member, ...]:
+    """Find each top-level member of `raw`.
+
+    Args:
+        raw: valid JSON whose top level is an object.
+        parsed: the same, parsed; lets containers be skipped at C speed.
+
+    Raises:
+        DuplicateMember: a name occurs twice.
+    """
+    members: list[Member] = []
+    names: set[str] = set()
+    position = raw.index(b"{") + 1
+    while (key := _KEY.match(raw, position)) is not None:
+        quoted = key[1]
+        name = orjson.loads(quoted) if b"\\" in quoted else quoted[1:-1].decode()
+        if name in names:
+            raise DuplicateMember(name)
+        names.add(name)
+        value_start = key.end()
+        value_end = _end_of_value(raw, value_start, parsed[name])
+        members.append(Member(name, key.start(1), value_start, value_end))
+        after = _AFTER.match(raw, value_end)
+        if after is None or after[1] == b"}":
+            break
+        position = after.end()
+    return tuple(members)
+
+
+def splice(
+    raw: bytes, layout: Sequence[Member], put: Mapping[str, bytes], drop: Collection[str] = ()
+) -> bytes:
+    """`raw` with members replaced or added (`put`) and removed (`drop`); every other byte stays.
+
+    Args:
+        layout: the members of `raw`, as `locate` gave them.
+        put: name to JSON; a name that `raw` lacks is added at the end.
+    """
+    pieces: list[bytes] = []
+    cursor = 0
+    kept_any = False
+    last = len(layout) - 1
+    for number, member in enumerate(layout):
+        if member.name in drop:
+            # With a kept neighbour before it, its comma goes; else the comma behind it.
+            if kept_any:
+                start, end = layout[number - 1].value_end, member.value_end
+            else:
+                start, end = member.key_start, member.value_end if number == last else layout[number + 1].key_start
+            pieces.append(raw[cursor : max(start, cursor)])
+            cursor = end
+            continue
+        kept_any = True
+        value = put.get(member.name)
+        if value is not None:
+            pieces += (raw[cursor : member.value_start], value)
+            cursor = member.value_end
+    present = {member.name for member in layout}
+    added = [orjson.dumps(name) + b":" + value for name, value in put.items() if name not in present]
+    if added:
+        end = layout[last].value_end if layout else raw.index(b"{") + 1
+        pieces += (raw[cursor:end], b"," if kept_any else b"", b",".join(added))
+        cursor = max(cursor, end)
+    pieces.append(raw[cursor:])
+    return b"".join(pieces)
+
+
+def _end_of_value(raw: bytes, start: int, parsed: Any) -> int:
+    first = raw[start]
+    if first == _QUOTE:
+        string = _STRING.match(raw, start)
+        assert string is not None
+        return string.end()
+    if first not in _OPENING:
+        scalar = _SCALAR.match(raw, start)
+        assert scalar is not None
+        return scalar.end()
+    # Clients that write compact JSON (the usual SDKs do) wrote what orjson writes, and a whole container is no
+    # prefix of another one. Others pay for a walk over strings and brackets.
+    compact = orjson.dumps(parsed)
+    if raw.startswith(compact, start):
+        return start + len(compact)
+    depth = 0
+    for token in _STRUCTURE.finditer(raw, start):
+        symbol = raw[token.start()]
+        if symbol == _QUOTE:
+            continue
+        depth += 1 if symbol in _OPENING else -1
+        if depth == 0:
+            return token.end()
+    raise AssertionError("the container was valid JSON")

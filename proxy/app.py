@@ -1,0 +1,286 @@
+"""Builds every runtime object once, mounts the routes, and takes everything down again."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from starlette.routing import Route, Router
+
+from providers.registry import REGISTRY
+from proxy.admin.routes import admin_routes
+from proxy.exchange.admission import Admissions
+from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.run import ClientPatience, Exchange
+from proxy.exchange.settle import Settlement
+from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.transport import Transport
+from proxy.http.door import Door
+from proxy.routing.catalogue.load import from_settings
+from proxy.sandbox.server import Sandbox
+from proxy.settings.load import BUILT_IN, Loaded
+from proxy.settings.schema import Limits, Settings
+from proxy.telemetry.metrics import Metrics
+from proxy.web.chat import ChatCompletions
+from proxy.web.models import Models
+from proxy.web.probes import Probes
+from ratelimit.limits.bucket import RequestBuckets
+from ratelimit.store.address import parse_address
+from ratelimit.store.embedded import EmbeddedServer
+from ratelimit.store.errors import StoreUnavailable
+from ratelimit.store.store import Store
+from ratelimit.subjects.directory import Directory
+from ratelimit.subjects.lookup import Lookup
+from ratelimit.subjects.secret import make_secret
+from ratelimit.subjects.types import ConfiguredKey, NewCustomer
+
+LOCAL: Final = "local"
+"""Customer and key of the laptop: made once, without limits."""
+
+_PREFIXES: Final = ("/v1", "/api/v1")
+_SYNC_RETRY_S: Final = 1.0
+
+
+class Gateway:
+    """A gateway that can be served: `app` is its ASGI application.
+
+    Attributes:
+        local_key: printed for whoever runs it on a laptop; `None` when keys are configured.
+        new_admin_key: made at this start, to be printed once; `None` when there was one already.
+    """
+
+    def __init__(self, loaded: Loaded, log: Any) -> None:
+        """Nothing is opened yet: that happens when the server starts, on its loop.
+
+        Raises:
+            OSError: the data directory cannot be written.
+        """
+        self._loaded = loaded
+        self._log = log
+        self._settings = loaded.settings
+        self._catalogue = from_settings(self._settings)
+        self.local_key = _local_key(self._settings) if self._wants_local_key() else None
+        self._admin_key_digest, self.new_admin_key = _admin_key(loaded)
+        self.metrics = Metrics()
+        self._not_ready: str | None = "starting"
+        self.app: Any = None
+
+    @property
+    def model_names(self) -> list[str]:
+        """What can be asked for."""
+        return [*self._catalogue.models, *(name for name, tier in self._catalogue.tiers.items() if tier)]
+
+    def _wants_local_key(self) -> bool:
+        loopback = self._settings.server.host in ("127.0.0.1", "::1", "localhost")
+        return self._loaded.source == BUILT_IN or (loopback and not self._settings.keys)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything that must be open while requests are served.
+
+        Raises:
+            StoreRefused: the store cannot be used as it is.
+            EmbeddedServerError: the private store does not start.
+        """
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            store = await self._open_store(stack)
+            directory = Directory(store, wall_clock_s=_wall_clock_s)
+            lookup = Lookup(
+                store,
+                directory.configured,
+                clock_s=monotonic,
+                wall_clock_s=_wall_clock_s,
+                key_grace_s=settings.redis.key_grace_s,
+            )
+            stack.push_async_callback(lookup.close)
+            transport = Transport()
+            stack.push_async_callback(transport.close)
+            sandbox_url = await self._start_sandbox(stack)
+            providers = _providers(settings, sandbox_url)
+            exchange = Exchange(
+                self._catalogue,
+                Admissions(RequestBuckets(store), open_on_outage=settings.redis.on_outage == "open"),
+                Dispatch(
+                    transport,
+                    providers,
+                    Patience(settings.routing.retries, settings.routing.deadline_s, settings.server.tail_s),
+                ),
+                Settlement(self.metrics, self._log),
+                patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+                clock=monotonic,
+                wall_clock_s=_wall_clock_s,
+            )
+            self.app = Door(
+                Router(self._routes(exchange, directory)),
+                lookup,
+                admin_key_digest=self._admin_key_digest,
+                clock=monotonic,
+                log=self._log,
+            )
+            syncing = asyncio.get_running_loop().create_task(self._sync(directory))
+            stack.push_async_callback(_cancelled, syncing)
+            yield
+
+    def _routes(self, exchange: Exchange, directory: Directory) -> list[Route]:
+        settings = self._settings
+        chat = ChatCompletions(exchange, max_body_bytes=settings.server.max_body_bytes)
+        models = Models(self._catalogue, started_s=int(_wall_clock_s()))
+        probes = Probes(self.metrics, lambda: self._not_ready)
+        routes = []
+        for prefix in _PREFIXES:
+            routes += [
+                Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
+                Route(f"{prefix}/models", models.list, methods=["GET"]),
+                Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
+            ]
+        return [
+            *routes,
+            Route("/livez", probes.livez, methods=["GET"]),
+            Route("/readyz", probes.readyz, methods=["GET"]),
+            Route("/metrics", probes.metrics, methods=["GET"]),
+            *admin_routes(directory, default_limits=_limits(settings.limits.defaults)),
+        ]
+
+    async def _open_store(self, stack: AsyncExitStack) -> Store:
+        redis = self._settings.redis
+        address = parse_address(redis.url)
+        if address.kind == "embedded":
+            server = EmbeddedServer(self._settings.server.data_dir)
+            server.start()
+            stack.callback(server.stop)
+            address = server.address
+        store = Store(address, timeout_ms=redis.timeout_ms, on_down=self._store_down, on_up=self._store_up)
+        self.metrics.store_up.set(1)
+        await store.open()
+        stack.push_async_callback(store.close)
+        return store
+
+    def _store_down(self, reason: str) -> None:
+        self.metrics.store_up.set(0)
+        self._log.error("store is away", reason=reason, on_outage=self._settings.redis.on_outage)
+
+    def _store_up(self) -> None:
+        self.metrics.store_up.set(1)
+        self._log.info("store is back")
+
+    async def _start_sandbox(self, stack: AsyncExitStack) -> str | None:
+        wanted = any(
+            provider.adapter == "sandbox" and provider.base_url is None for provider in self._settings.providers.values()
+        )
+        if not wanted:
+            return None
+        sandbox = Sandbox()
+        url = await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        return url
+
+    async def _sync(self, directory: Directory) -> None:
+        """Make the store agree with the configuration, as soon as it answers."""
+        customers, keys = _configured(self._settings, self.local_key)
+        while True:
+            try:
+                await directory.sync_configured(
+                    customers, keys, default_limits=_limits(self._settings.limits.defaults)
+                )
+            except StoreUnavailable as outage:
+                # Configured keys are known already. `open` serves them, the others wait for the store.
+                away = f"the store is away: {outage}"
+                self._not_ready = None if self._settings.redis.on_outage == "open" else away
+                await asyncio.sleep(_SYNC_RETRY_S)
+            else:
+                self._not_ready = None
+                return
+
+
+def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
+    providers: dict[str, Provider] = {}
+    for name, provider in settings.providers.items():
+        if provider.disabled is not None:
+            continue
+        adapter = REGISTRY[provider.adapter]
+        base_url = provider.base_url or adapter.base_url or sandbox_url
+        assert base_url is not None
+        key = provider.resolved_keys[0].key.reveal() if provider.resolved_keys else None
+        timeouts = provider.timeouts
+        providers[name] = Provider(
+            adapter,
+            base_url.rstrip("/"),
+            key,
+            Timeouts(
+                timeouts.connect_s, timeouts.first_byte_s, timeouts.first_content_s, timeouts.stall_s, timeouts.total_s
+            ),
+        )
+    return providers
+
+
+def _configured(settings: Settings, local_key: str | None) -> tuple[list[NewCustomer], list[ConfiguredKey]]:
+    defaults = settings.limits.defaults
+    customers = [
+        NewCustomer(each.id, each.name or each.id, _limits(each.limits.with_defaults(defaults)))
+        for each in settings.customers
+    ]
+    keys = [
+        ConfiguredKey(each.id, each.customer, each.digest, each.id, _limits(each.limits), each.models)
+        for each in settings.keys
+        if each.digest is not None
+    ]
+    if local_key is not None:
+        customers.append(NewCustomer(LOCAL, "This machine"))
+        keys.append(ConfiguredKey(LOCAL, LOCAL, sha256(local_key.encode()).hexdigest(), "Local key"))
+    return customers, keys
+
+
+def _limits(limits: Limits) -> dict[str, float]:
+    return limits.model_dump(exclude_none=True)
+
+
+def _local_key(settings: Settings) -> str:
+    """The laptop's key, made at the first start."""
+    path = _data_dir(settings) / "local-key"
+    return _kept(path, make_secret)
+
+
+def _admin_key(loaded: Loaded) -> tuple[bytes, str | None]:
+    """The admin key's digest, and its text when it was made just now."""
+    if loaded.admin_key is not None:
+        return sha256(loaded.admin_key.reveal().encode()).digest(), None
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"hg-admin-{secrets.token_urlsafe(32)}")
+        return sha256(made[0].encode()).hexdigest()
+
+    digest = _kept(_data_dir(loaded.settings) / "admin-key.sha256", make)
+    return bytes.fromhex(digest), made[0] if made else None
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """The text in a file that only its owner may read; made by `make` where there is none."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        text = make()
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(text + "\n")
+        return text
+
+
+def _data_dir(settings: Settings) -> Path:
+    path = settings.server.data_dir
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _wall_clock_s() -> float:
+    return datetime.now(tz=UTC).timestamp()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

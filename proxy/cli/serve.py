@@ -1,0 +1,130 @@
+"""`headgate serve`: start the gateway and run until told to stop."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import uvicorn
+
+from proxy.app import Gateway
+from proxy.cli.configuration import read_or_exit, show
+from proxy.http.protocol import Protocol
+from proxy.settings.load import Loaded
+from proxy.telemetry import log as logs
+from ratelimit.store.errors import AddressError, EmbeddedServerError, StoreRefused
+
+FAILED: Final = 1
+
+_BACKLOG: Final = 2048
+_HEAD_BYTES: Final = 64 * 1024
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="The file; else HEADGATE_CONFIG, else the defaults.")
+@click.option("--host", help="Address to listen on; 127.0.0.1 unless configured.")
+@click.option("--port", type=int, help="Port to listen on; 8080 unless configured, 0 for any free one.")
+@click.option("--workers", type=int, help="Processes; more than one is not yet active.")
+def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+    """Start the gateway. Prints its address, models and, on a laptop, a working key; logs go to standard error."""
+    flags = {"server.host": host, "server.port": port, "server.workers": workers}
+    loaded = read_or_exit(config, {name: value for name, value in flags.items() if value is not None})
+    show("warning", loaded.warnings)
+    show("not yet active", loaded.inactive)
+    settings = loaded.settings
+    listener = _listen(settings.server.host, settings.server.port)
+    log = logs.configure(settings.log.level, settings.log.format)
+    try:
+        gateway = Gateway(loaded, log)
+    except OSError as problem:
+        _fail(f"the data directory {settings.server.data_dir} cannot be used: {problem.strerror}")
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(gateway, loaded, listener))
+    except (StoreRefused, EmbeddedServerError, AddressError) as problem:
+        _fail(str(problem))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _serve(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> None:
+    server_settings = loaded.settings.server
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    async with lifespan():
+        server = uvicorn.Server(
+            uvicorn.Config(
+                gateway.app,
+                http=Protocol,
+                loop="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=round(server_settings.drain_s),
+            )
+        )
+        _greet(gateway, loaded, listener)
+        await server.serve(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; the one place where a port in use shows, before anything is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=False)
+    except (OSError, OverflowError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        _fail(f"cannot listen on {host}:{port}: {reason}; choose another port with --port or PORT=")
+    listener.setblocking(False)
+    return listener
+
+
+def _greet(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> None:
+    """What whoever started this needs next."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{port}/v1"
+    lines = [
+        f"Headgate is listening on {base}",
+        f"  configuration  {loaded.source}",
+        f"  models         {', '.join(gateway.model_names) or 'none: no provider has what it needs'}",
+    ]
+    if gateway.new_admin_key is not None:
+        lines.append(f"  admin key      {gateway.new_admin_key}  (shown this once)")
+    if gateway.local_key is not None:
+        example = gateway.model_names[-1] if gateway.model_names else "MODEL"
+        lines += [
+            f"  key            {gateway.local_key}",
+            "",
+            "Try it:",
+            f"  curl -N {base}/chat/completions -H 'authorization: Bearer {gateway.local_key}' \\",
+            "    -H 'content-type: application/json' \\",
+            f"""    -d '{{"model": "{example}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'""",
+        ]
+    click.echo("\n".join(lines), color=False)
+    sys.stdout.flush()
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this platform: asyncio's own loop serves too, at a higher price
+        return None
+    return uvloop.new_event_loop
+
+
+def _fail(message: str) -> Any:
+    click.echo(f"headgate: {message}", err=True)
+    sys.exit(FAILED)

@@ -1,0 +1,27 @@
+"""A request that has passed the door: who asks, when, and over which connection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.exchange.downstream import Connection
+from ratelimit.subjects.types import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    Attributes:
+        request_id: made at the door.
+        arrived_s: monotonic.
+        subject: the key and its customer.
+        headers: the client's, names in lower case.
+        said: headers that every answer to this request carries.
+        connection: the client's.
+    """
+
+    request_id: str
+    arrived_s: float
+    subject: Subject
+    headers: Sequence[tuple[bytes, bytes]]
+    said: Sequence[tuple[bytes, bytes]]
+    connection: Connection

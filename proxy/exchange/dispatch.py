@@ -1,0 +1,267 @@
+"""Walk a plan until one attempt answers: send, judge, move on. One budget of tries and one deadline per request."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from providers.dialects import Client, Reader, open_reader
+from providers.types import Canonical, Completion, ErrorKind, Frame, UpstreamError, Usage
+from proxy.exchange.arrival import Arrival
+from proxy.exchange.downstream import Downstream, Headers
+from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
+from proxy.exchange.record import Record, usd
+from proxy.exchange.relay import Deadlines, Ending, PlainRelay, StreamRelay
+from proxy.exchange.tail import Facts, Tail
+from proxy.exchange.upstream.backends import Provider, Providers
+from proxy.exchange.upstream.transport import Transport
+from proxy.routing.policy import Attempt
+
+BACKOFF_S: Final = 0.25
+"""First wait before the same backend is tried again without its own word on it; doubled each time."""
+
+BYTES_PER_TOKEN: Final = 4
+"""Of a request's body, for estimates; JSON around the text makes it err on the high side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long and how often.
+
+    Attributes:
+        retries: further tries in all, whichever the backend.
+        deadline_s: no further attempt or wait begins later than this after arrival.
+        tail_s: silence after which a complete stream is closed.
+    """
+
+    retries: int
+    deadline_s: float
+    tail_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request on its way through a plan. `start_headers` are for an answer that begins now."""
+
+    arrival: Arrival
+    request: Canonical
+    client: Client
+    record: Record
+    downstream: Downstream
+    start_headers: Callable[[], Headers]
+    created_s: int
+
+
+class _Errors:
+    """`relay.Errors` for one provider."""
+
+    __slots__ = ("_provider",)
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return self._provider.dialect.error(status, headers, body)
+
+    def of(self, kind: str, message: str) -> UpstreamError:
+        return UpstreamError(cast("ErrorKind", kind), message)
+
+
+class Dispatch:
+    """Sends requests to providers. One per process."""
+
+    def __init__(self, transport: Transport, providers: Providers, patience: Patience) -> None:
+        self._transport = transport
+        self._providers = providers
+        self._patience = patience
+
+    async def run(self, job: Job) -> Completion | None:
+        """Try until one attempt answers.
+
+        Returns:
+            A plain answer; `None` for a stream, which has been sent, and when the client has left.
+
+        Raises:
+            Refused: every attempt failed before the first content, or the provider refused the request itself.
+        """
+        assert job.record.plan is not None
+        queue = list(job.record.plan.attempts)
+        failures: list[tuple[Attempt, UpstreamError]] = []
+        attempt = queue.pop(0)
+        while True:
+            outcome = await self._try(job, attempt)
+            if not isinstance(outcome, UpstreamError):
+                return outcome
+            failures.append((attempt, outcome))
+            following = await self._following(job, queue, failures)
+            if following is None:
+                raise _given_up(job.record, [error for _, error in failures])
+            attempt = following
+
+    async def _try(self, job: Job, attempt: Attempt) -> Completion | UpstreamError | None:
+        """One attempt; an error is given back only when nothing of it has reached the client."""
+        provider = self._providers[attempt.backend.provider]
+        record = job.record
+        record.begin_try(attempt)
+        try:
+            ending = await (self._stream if job.request.stream else self._plain)(job, provider, attempt)
+            if ending.gone:
+                return None
+            if ending.error is None:
+                return None if job.request.stream else self._judge(job, provider, ending.body)
+            error = cast("UpstreamError", ending.error)
+        except UpstreamError as failure:
+            error = failure
+            ending = Ending(failure)
+        if record.running:
+            record.fail_try(error)
+        return None if ending.committed else error
+
+    async def _stream(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
+        timeouts = provider.timeouts
+        deadlines = Deadlines(
+            timeouts.first_byte_s, timeouts.first_content_s, timeouts.stall_s, timeouts.total_s, self._patience.tail_s
+        )
+        reader: Reader
+
+        def relay() -> StreamRelay[Frame]:
+            nonlocal reader
+            reader = self._reader(job, provider, attempt)
+            tail = self._tail(job, reader)
+            ends.append(tail)
+            return StreamRelay(
+                job.downstream, reader, tail, _Errors(provider), deadlines, lambda: self._on_commit(job)
+            )
+
+        ends: list[Tail[Frame]] = []
+        ending = await self._send(job, provider, attempt, relay)
+        if ending.gone:
+            usage = ends[-1].usage or _estimate(job.request, reader.estimated_output_tokens())
+            job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
+        return ending
+
+    async def _plain(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
+        def relay() -> PlainRelay:
+            return PlainRelay(job.downstream, _Errors(provider), total_s=provider.timeouts.total_s)
+
+        ending = await self._send(job, provider, attempt, relay)
+        if ending.gone:
+            job.record.end_try("client_gone", status=0, usage=_estimate(job.request, 0))
+        return ending
+
+    async def _send(
+        self, job: Job, provider: Provider, attempt: Attempt, make: Callable[[], StreamRelay[Frame] | PlainRelay]
+    ) -> Ending:
+        """Write the request and wait for the end. A reused connection that died unheard is replaced once."""
+        request = provider.dialect.encode(job.request, attempt.backend.model)
+        target = provider.target(request.path)
+        extra_head = provider.forwarded(job.arrival.headers)
+        fresh = False
+        while True:
+            relay = make()
+            call = await self._transport.send(
+                target, extra_head, request.body, relay, connect_s=provider.timeouts.connect_s, fresh=fresh
+            )
+            relay.begin(call)
+            try:
+                ending = await relay.ended
+            except asyncio.CancelledError:
+                relay.client_gone()  # the server is stopping: let go of the provider
+                raise
+            if not ending.stale or fresh:
+                return ending
+            fresh = True
+            job.record.restart_try()
+
+    def _judge(self, job: Job, provider: Provider, body: bytes) -> Completion:
+        """A plain answer, recorded.
+
+        Raises:
+            UpstreamError: it is an error after all.
+        """
+        completion = provider.dialect.decode(body)
+        usage = completion.usage or _estimate(job.request, provider.dialect.estimated_output_tokens(completion))
+        job.record.first_content()
+        job.record.end_try("ok", status=200, usage=usage)
+        return completion
+
+    def _reader(self, job: Job, provider: Provider, attempt: Attempt) -> Reader:
+        return open_reader(
+            provider.dialect,
+            job.client,
+            many_choices=job.request.choices != 1,
+            answer_id=job.record.request_id,
+            model=attempt.backend.model,
+            created_s=job.created_s,
+        )
+
+    def _tail(self, job: Job, reader: Reader) -> Tail[Frame]:
+        def facts(reported: Usage | None, error: UpstreamError | None) -> Facts:
+            usage = reported or _estimate(job.request, reader.estimated_output_tokens())
+            if error is None:
+                job.record.end_try("ok", status=200, usage=usage)
+            else:
+                job.record.fail_try(error, usage)
+            return Facts(
+                said_usage(job, usage), job.record.block(), UPSTREAM[error.kind].status if error is not None else 200
+            )
+
+        return Tail(job.client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
+
+    def _on_commit(self, job: Job) -> tuple[int, Headers]:
+        job.record.first_content()
+        return 200, job.start_headers()
+
+    async def _following(
+        self, job: Job, queue: list[Attempt], failures: list[tuple[Attempt, UpstreamError]]
+    ) -> Attempt | None:
+        """The next attempt, after the wait it needs; `None` when there is none."""
+        failed, error = failures[-1]
+        row = UPSTREAM[error.kind]
+        if not row.moves_on:
+            if not error.context_overflow:
+                return None
+            queue[:] = [other for other in queue if (other.context_tokens or 0) > (failed.context_tokens or 0)]
+            if not queue:
+                return None
+        tries_left = self._patience.retries + 1 - len(failures)
+        loop = asyncio.get_running_loop()
+        left_s = job.record.arrived_s + self._patience.deadline_s - loop.time()
+        if tries_left <= 0 or left_s <= 0:
+            return None
+        if queue:
+            return queue.pop(0)
+        again = [
+            (BACKOFF_S * 2 ** (len(failures) - 1) if error.retry_after_s is None else error.retry_after_s, number)
+            for number, (_, error) in enumerate(failures)
+            if UPSTREAM[error.kind].again
+        ]
+        if not again:
+            return None
+        wait_s, number = min(again)
+        if wait_s >= left_s:
+            return None
+        await asyncio.sleep(wait_s)
+        return failures[number][0]
+
+
+def said_usage(job: Job, usage: Usage) -> bytes:
+    """The `usage` object of an answer."""
+    return job.client.usage_json(
+        usage, cost_usd=usd(job.record.cost_microusd), upstream_cost_usd=usage.provider_cost_usd
+    )
+
+
+def _estimate(request: Canonical, output_tokens: int) -> Usage:
+    return Usage(len(request.raw) // BYTES_PER_TOKEN + 1, output_tokens, estimated=True)
+
+
+def _given_up(record: Record, errors: list[UpstreamError]) -> Refused:
+    """What the client is told when every attempt failed."""
+    chosen = errors[-1]
+    if UPSTREAM[chosen.kind].moves_on:
+        chosen = next((error for error in reversed(errors) if error.kind != "auth"), chosen)
+    delays = [error.retry_after_s for error in errors if error.retry_after_s is not None]
+    refused = from_upstream(chosen, retry_after_s=min(delays) if delays and chosen.kind == "rate_limited" else None)
+    refused.attempts = record.attempts()
+    return refused

@@ -1,0 +1,230 @@
+"""What happened to one request, gathered while it happens; said in the `headgate` block, headers, log and metrics."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from providers.types import UpstreamError, Usage
+from proxy.exchange.metering import cost_microusd
+from proxy.routing.catalogue.types import Price
+from proxy.routing.policy import Attempt, Plan
+
+_MICRO: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Try:
+    """One attempt. `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown."""
+
+    attempt: Attempt
+    began_s: float
+    outcome: str = ""
+    status: int = 0
+    elapsed_ms: int = 0
+    cost_microusd: int | None = 0
+
+    def public(self) -> dict[str, Any]:
+        """As it stands in `attempts`."""
+        return {
+            "backend": self.attempt.backend.id,
+            "kind": "answer",
+            "outcome": self.outcome,
+            "status": self.status,
+            "ms": self.elapsed_ms,
+            "cost_usd": usd(self.cost_microusd),
+        }
+
+
+class Record:
+    """One request, from its arrival to its settlement.
+
+    Attributes:
+        request_id: made here; also the generation id.
+        key_id, customer_id: who asked.
+        asked: the model or tier named in the request.
+        tries: attempts so far, the running one last.
+        usage: of the answer seen; reported or estimated.
+        first_content_s: when the first content came, 0 before.
+        finished: an answer or an error has been given; nothing more is added.
+    """
+
+    __slots__ = (
+        "_clock", "arrived_s", "asked", "customer_id", "finished_s", "first_content_s", "key_id", "outcome", "plan",
+        "request_id", "status", "stream", "tries", "usage",
+    )  # fmt: skip
+
+    def __init__(
+        self, request_id: str, *, arrived_s: float, key_id: str, customer_id: str, clock: Callable[[], float]
+    ) -> None:
+        self.request_id = request_id
+        self.key_id = key_id
+        self.customer_id = customer_id
+        self.arrived_s = arrived_s
+        self._clock = clock
+        self.asked = ""
+        self.stream = False
+        self.plan: Plan | None = None
+        self.tries: list[Try] = []
+        self.usage: Usage | None = None
+        self.first_content_s = 0.0
+        self.finished_s = 0.0
+        self.status = 0
+        self.outcome = ""
+
+    def begin_try(self, attempt: Attempt) -> None:
+        """A request is about to be sent to a backend."""
+        self.tries.append(Try(attempt, self._clock()))
+
+    def restart_try(self) -> None:
+        """The running attempt met a dead connection and starts over: nobody's failure."""
+        self.tries[-1].began_s = self._clock()
+
+    def first_content(self) -> None:
+        """The first content has come."""
+        self.first_content_s = self._clock()
+
+    def end_try(self, outcome: str, *, status: int, usage: Usage | None = None) -> None:
+        """The running attempt is over.
+
+        Args:
+            outcome: `ok`, `client_gone`, `cancelled`, `lost` or the kind of a failure.
+            status: the provider's, 0 when there was none.
+            usage: what it is billed for; `None` for nothing.
+        """
+        current = self.tries[-1]
+        if current.outcome:
+            return
+        current.outcome = outcome
+        current.status = status
+        current.elapsed_ms = round((self._clock() - current.began_s) * 1000)
+        if usage is not None:
+            self.usage = usage
+            current.cost_microusd = _cost(current.attempt.backend.price, usage)
+
+    def fail_try(self, error: UpstreamError, usage: Usage | None = None) -> None:
+        """The running attempt has failed; `usage` is what it is billed for all the same."""
+        self.end_try(error.kind, status=error.status, usage=usage)
+
+    @property
+    def running(self) -> bool:
+        """Whether an attempt is under way."""
+        return bool(self.tries) and not self.tries[-1].outcome
+
+    @property
+    def current(self) -> Attempt:
+        """The attempt that runs or ran last."""
+        return self.tries[-1].attempt
+
+    @property
+    def cost_microusd(self) -> int | None:
+        """All that this request was billed; `None` when a price is unknown."""
+        total = 0
+        for each in self.tries:
+            if each.cost_microusd is None:
+                return None
+            total += each.cost_microusd
+        return total
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """As shown to clients."""
+        return [each.public() for each in self.tries]
+
+    def block(self) -> bytes:
+        """The `headgate` member of an answer, as JSON."""
+        now = self._clock()
+        plan = self.plan
+        assert plan is not None
+        verdict = plan.verdict
+        return orjson.dumps(
+            {
+                "request_id": self.request_id,
+                "tier": plan.tier,
+                "model": self.current.model,
+                "provider": self.current.backend.provider,
+                "decision": {
+                    "source": verdict.source,
+                    "complexity": verdict.complexity,
+                    "task_type": verdict.task_type,
+                    "confidence": verdict.confidence,
+                    "rule": verdict.rule,
+                    "raised": False,
+                },
+                "attempts": self.attempts(),
+                "cost_usd": usd(self.cost_microusd),
+                "latency_ms": round((now - self.arrived_s) * 1000),
+                "ttft_ms": self.ttft_ms,
+                "overhead_ms": self.overhead_ms(now),
+            }
+        )
+
+    @property
+    def ttft_ms(self) -> int | None:
+        """From arrival to the first content; `None` before."""
+        return round((self.first_content_s - self.arrived_s) * 1000) if self.first_content_s else None
+
+    def overhead_ms(self, now_s: float) -> float:
+        """What the gateway itself took: all time since arrival that no attempt ran."""
+        waiting_ms = sum(each.elapsed_ms if each.outcome else (now_s - each.began_s) * 1000 for each in self.tries)
+        return round(max(0.0, (now_s - self.arrived_s) * 1000 - waiting_ms), 1)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer says of its way, for the attempt that runs or ran last."""
+        plan = self.plan
+        said = [(b"x-headgate-attempts", b"%d" % len(self.tries))]
+        if self.tries:
+            said += [
+                (b"x-headgate-model", self.current.model.encode()),
+                (b"x-headgate-provider", self.current.backend.provider.encode()),
+            ]
+        if plan is not None and plan.tier is not None:
+            said.append((b"x-headgate-tier", plan.tier.encode()))
+        return said
+
+    def log_fields(self) -> Mapping[str, Any]:
+        """One structured log line; never a prompt, an answer or a key."""
+        now = self.finished_s or self._clock()
+        fields: dict[str, Any] = {
+            "headgate.request_id": self.request_id,
+            "headgate.key_id": self.key_id,
+            "headgate.customer_id": self.customer_id,
+            "gen_ai.request.model": self.asked,
+            "headgate.stream": self.stream,
+            "headgate.outcome": self.outcome,
+            "http.response.status_code": self.status,
+            "headgate.attempts": self.attempts(),
+            "headgate.ttft_ms": self.ttft_ms,
+            "headgate.total_ms": round((now - self.arrived_s) * 1000),
+            "headgate.overhead_ms": self.overhead_ms(now),
+        }
+        if self.tries:
+            fields["headgate.model"] = self.current.model
+            fields["headgate.backend"] = self.current.backend.id
+            fields["headgate.cost_usd"] = usd(self.cost_microusd)
+        if self.plan is not None:
+            fields["headgate.tier"] = self.plan.tier
+            fields["headgate.decision.source"] = self.plan.verdict.source
+        if self.usage is not None:
+            fields["gen_ai.usage.input_tokens"] = self.usage.input_tokens
+            fields["gen_ai.usage.output_tokens"] = self.usage.output_tokens
+            fields["headgate.usage.cache_read_tokens"] = self.usage.cache_read_tokens
+            fields["headgate.usage.estimated"] = self.usage.estimated
+        return fields
+
+
+def usd(microusd: int | None) -> float | None:
+    """Micro-dollars as dollars, for JSON."""
+    return None if microusd is None else microusd / _MICRO
+
+
+def _cost(price: Price | None, usage: Usage) -> int | None:
+    if price is None:
+        return None
+    return cost_microusd(
+        price,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )

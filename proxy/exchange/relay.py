@@ -1,0 +1,405 @@
+"""The hottest loop of the program: a provider's bytes in, the client's bytes out, nothing awaited.
+
+`StreamRelay` is called from the event loop's read of the provider's connection and writes to the client's in the same
+turn. It knows bytes, marks and deadlines; frames, order and errors come as arguments.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from proxy.exchange.downstream import Downstream, Headers
+
+MAX_PRELUDE_BYTES: Final = 64 * 1024
+"""What is held before the first content; one byte more commits the attempt."""
+
+MAX_ERROR_BYTES: Final = 64 * 1024
+"""How much of an error answer is read; the recorded ones are under 4 kB."""
+
+MAX_PLAIN_BYTES: Final = 64 * 1024 * 1024
+"""A plain answer is held whole: four images in base64 fit."""
+
+
+class Frame(Protocol):
+    """What the relay looks at in a frame."""
+
+    @property
+    def content(self) -> bool: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def finished(self) -> Sequence[int]: ...
+    @property
+    def error(self) -> Exception | None: ...
+
+
+F = TypeVar("F", bound=Frame)
+F_co = TypeVar("F_co", bound=Frame, covariant=True)
+F_contra = TypeVar("F_contra", bound=Frame, contravariant=True)
+
+
+class Reader(Protocol[F_co]):
+    """Upstream bytes in, frames out."""
+
+    def feed(self, data: bytes) -> Sequence[F_co]: ...
+    def close(self) -> Sequence[F_co]: ...
+
+
+class Tail(Protocol[F_contra]):
+    """Frames in, the bytes that may leave now out. See `proxy.exchange.tail`."""
+
+    @property
+    def complete(self) -> bool: ...
+    def feed(self, frame: F_contra) -> bytes: ...
+    def close(self, end_mark: F_contra | None) -> bytes: ...
+    def broken(self, error: Exception) -> bytes: ...
+
+
+class Errors(Protocol):
+    """Makes errors in the gateway's one form."""
+
+    def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception: ...
+    def of(self, kind: str, message: str) -> Exception: ...
+
+
+class Call(Protocol):
+    """The exchange with the provider; see `upstream.transport`."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def cancel(self) -> None: ...
+    def linger(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Bounds of one attempt in seconds, counted from the moment the request is written; 0 means none.
+
+    Attributes:
+        first_byte_s: until the first byte of the body.
+        first_content_s: until the first content.
+        stall_s: between two reads, while we wait for the provider.
+        total_s: the whole attempt.
+        tail_s: silence after which a complete answer is closed.
+    """
+
+    first_byte_s: float
+    first_content_s: float
+    stall_s: float
+    total_s: float
+    tail_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended.
+
+    Attributes:
+        error: what failed; `None` for a complete answer, and when the client left.
+        committed: content had come: no other attempt may follow.
+        gone: the client left.
+        stale: the connection had been used before and died before any byte: not the provider's fault.
+        body: of a plain answer.
+    """
+
+    error: Exception | None = None
+    committed: bool = False
+    gone: bool = False
+    stale: bool = False
+    body: bytes = b""
+
+
+class _Attempt:
+    """What streams and plain answers share: status, error bodies, departures, endings."""
+
+    def __init__(self, client: Downstream, errors: Errors, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._errors = errors
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._call: Call | None = None
+        self._status = 0
+        self._headers: Headers = ()
+        self._failed_body: list[bytes] | None = None
+        self._failed_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent_s = clock()
+        self._over = False
+        self.ended: asyncio.Future[Ending] = self._loop.create_future()
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self._status = status
+        self._headers = headers
+        if status != 200:
+            self._failed_body = []
+
+    def client_gone(self) -> None:
+        self._stop(Ending(gone=True, committed=self._committed))
+
+    def client_paused(self) -> None:
+        if self._call is not None:
+            self._call.pause()
+
+    def client_resumed(self) -> None:
+        if self._call is not None:
+            self._call.resume()
+
+    @property
+    def _committed(self) -> bool:
+        return False
+
+    def _collect_error(self, data: bytes) -> None:
+        assert self._failed_body is not None
+        self._failed_body.append(data)
+        self._failed_bytes += len(data)
+        if self._failed_bytes > MAX_ERROR_BYTES:
+            self._fail_by_status()
+
+    def _fail_by_status(self) -> None:
+        body = b"".join(self._failed_body or ())[:MAX_ERROR_BYTES]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
+        self._stop(Ending(self._errors.of_status(self._status, headers, body)))
+
+    def _stop(self, ending: Ending) -> None:
+        """End the attempt and let go of the provider's connection."""
+        if self._over:
+            return
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._call is not None:
+            self._call.cancel()
+        self._client.listen(None)
+        if not self.ended.done():
+            self.ended.set_result(ending)
+
+
+class StreamRelay(_Attempt, Generic[F]):
+    """One attempt at a streamed answer."""
+
+    def __init__(
+        self,
+        client: Downstream,
+        reader: Reader[F],
+        tail: Tail[F],
+        errors: Errors,
+        deadlines: Deadlines,
+        on_commit: Callable[[], tuple[int, Headers]],
+    ) -> None:
+        """
+        Args:
+            on_commit: called when the first content has come; gives status and headers of the answer.
+        """
+        super().__init__(client, errors, asyncio.get_running_loop().time)
+        self._reader = reader
+        self._tail = tail
+        self._deadlines = deadlines
+        self._on_commit = on_commit
+        self._commit_done = False
+        self._prelude: list[bytes] = []
+        self._prelude_bytes = 0
+        self._last_byte_s = 0.0
+        self._paused = False
+        self._closing_s = 0.0
+
+    @property
+    def _committed(self) -> bool:
+        return self._commit_done
+
+    def begin(self, call: Call) -> None:
+        """The request has been written."""
+        self._call = call
+        self._sent_s = self._clock()
+        self._arm()
+        self._client.listen(self)
+
+    def on_body(self, data: bytes) -> None:
+        self._last_byte_s = self._clock()
+        if self._failed_body is not None:
+            self._collect_error(data)
+            return
+        leaving: list[bytes] = []
+        tail = self._tail
+        was_complete = tail.complete
+        for frame in self._reader.feed(data):
+            if frame.error is not None:
+                self._send(leaving)
+                self._broken(frame.error)
+                return
+            if frame.done:
+                self._send_end_mark(frame, leaving)
+                return
+            if piece := tail.feed(frame):
+                leaving.append(piece)
+            if not self._commit_done and (frame.content or frame.finished):
+                self._commit()
+        if leaving:
+            self._send(leaving)
+        if tail.complete and not was_complete:
+            self._arm()
+
+    def on_end(self) -> None:
+        if self._failed_body is not None:
+            self._call = None
+            self._fail_by_status()
+            return
+        leaving: list[bytes] = []
+        for frame in self._reader.close():
+            if frame.error is not None:
+                self._send(leaving)
+                self._broken(frame.error)
+                return
+            if frame.done:
+                self._send_end_mark(frame, leaving)
+                return
+            if piece := self._tail.feed(frame):
+                leaving.append(piece)
+            if not self._commit_done and (frame.content or frame.finished):
+                self._commit()
+        self._send(leaving)
+        self._cut(self._errors.of("protocol", "the provider's stream ended before its answer was complete"))
+
+    def on_break(self, error: Exception, *, stale: bool) -> None:
+        if stale:
+            self._stop(Ending(error, stale=True))
+        elif self._failed_body is not None:
+            self._fail_by_status()
+        else:
+            self._cut(error)
+
+    def client_paused(self) -> None:
+        self._paused = True
+        super().client_paused()
+
+    def client_resumed(self) -> None:
+        self._paused = False
+        self._last_byte_s = max(self._last_byte_s, self._clock())  # we kept the provider waiting, not it us
+        super().client_resumed()
+
+    def _send(self, leaving: list[bytes]) -> None:
+        if not leaving:
+            return
+        data = leaving[0] if len(leaving) == 1 else b"".join(leaving)
+        if self._commit_done:
+            self._client.write(data)
+            return
+        self._prelude.append(data)
+        self._prelude_bytes += len(data)
+        if self._prelude_bytes > MAX_PRELUDE_BYTES:
+            self._commit()
+
+    def _commit(self) -> None:
+        """From here on the answer is this attempt's."""
+        self._commit_done = True
+        self._client.start(*self._on_commit())
+        if self._prelude:
+            self._client.write(b"".join(self._prelude))
+            self._prelude.clear()
+
+    def _send_end_mark(self, end_mark: F, leaving: list[bytes]) -> None:
+        if self._tail.complete:
+            self._complete(end_mark, leaving)
+        else:
+            self._send(leaving)
+            self._broken(self._errors.of("protocol", "the provider ended its stream without a finish reason"))
+
+    def _complete(self, end_mark: F | None, leaving: list[bytes]) -> None:
+        leaving.append(self._tail.close(end_mark))
+        self._client.end(b"".join(leaving))
+        if self._call is not None and end_mark is not None:
+            self._call.linger()
+            self._call = None
+        self._stop(Ending(committed=True))
+
+    def _cut(self, error: Exception) -> None:
+        """The connection ended, or fell silent: all that matters is whether the answer was complete."""
+        if self._tail.complete:
+            self._complete(None, [])
+        else:
+            self._broken(error)
+
+    def _broken(self, error: Exception) -> None:
+        if self._commit_done:
+            self._client.end(self._tail.broken(error))
+        self._stop(Ending(error, committed=self._commit_done))
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due_s = min(due for due, _ in self._due())
+        if due_s != float("inf"):
+            self._timer = self._loop.call_at(due_s, self._check)
+
+    def _check(self) -> None:
+        """A deadline may have passed. One timer serves all, and a chunk only moves `_last_byte_s`."""
+        now = self._clock()
+        for due_s, message in self._due():
+            if due_s <= now:
+                self._cut(self._errors.of("timeout", message))
+                return
+        self._timer = None
+        self._arm()
+
+    def _due(self) -> list[tuple[float, str]]:
+        limits = self._deadlines
+        due = [(float("inf"), "")]
+        if limits.total_s:
+            due.append((self._sent_s + limits.total_s, f"the provider took more than {limits.total_s:g} s"))
+        if self._paused:
+            # Time that the client takes is not the provider's; look again when a stall would be due.
+            return [*due, (self._clock() + max(limits.stall_s, 1.0) * 2, "")]
+        if not self._last_byte_s and limits.first_byte_s:
+            message = f"the provider sent nothing for {limits.first_byte_s:g} s"
+            due.append((self._sent_s + limits.first_byte_s, message))
+        if not self._commit_done and limits.first_content_s:
+            message = f"the provider sent no content for {limits.first_content_s:g} s"
+            due.append((self._sent_s + limits.first_content_s, message))
+        if self._last_byte_s and limits.stall_s:
+            due.append((self._last_byte_s + limits.stall_s, f"the provider fell silent for {limits.stall_s:g} s"))
+        if self._tail.complete:
+            due.append((self._last_byte_s + limits.tail_s, "the answer was complete"))
+        return due
+
+
+class PlainRelay(_Attempt):
+    """One attempt at a plain answer: collected whole, judged by the caller."""
+
+    def __init__(self, client: Downstream, errors: Errors, *, total_s: float) -> None:
+        super().__init__(client, errors, asyncio.get_running_loop().time)
+        self._total_s = total_s
+        self._parts: list[bytes] = []
+        self._bytes = 0
+
+    def begin(self, call: Call) -> None:
+        """The request has been written."""
+        self._call = call
+        if self._total_s:
+            self._timer = self._loop.call_later(self._total_s, self._too_late)
+        self._client.listen(self)
+
+    def on_body(self, data: bytes) -> None:
+        if self._failed_body is not None:
+            self._collect_error(data)
+            return
+        self._parts.append(data)
+        self._bytes += len(data)
+        if self._bytes > MAX_PLAIN_BYTES:
+            limit_mb = MAX_PLAIN_BYTES // 1024 // 1024
+            self._stop(Ending(self._errors.of("protocol", f"the provider's answer exceeds {limit_mb} MB")))
+
+    def on_end(self) -> None:
+        self._call = None
+        if self._failed_body is not None:
+            self._fail_by_status()
+        else:
+            self._stop(Ending(body=b"".join(self._parts)))
+
+    def on_break(self, error: Exception, *, stale: bool) -> None:
+        if self._failed_body is not None and not stale:
+            self._fail_by_status()
+        else:
+            self._stop(Ending(error, stale=stale))
+
+    def _too_late(self) -> None:
+        self._stop(Ending(self._errors.of("timeout", f"the provider took more than {self._total_s:g} s")))

@@ -1,0 +1,158 @@
+"""One request's story, one line a step. Nothing here knows a dialect or a provider."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from providers.dialects import Client
+from providers.types import RequestError
+from proxy.exchange.admission import Admissions
+from proxy.exchange.arrival import Arrival
+from proxy.exchange.dispatch import Dispatch, Job, said_usage
+from proxy.exchange.downstream import Downstream, Headers, Send
+from proxy.exchange.errors import Refused
+from proxy.exchange.record import Record
+from proxy.routing.catalogue.types import Catalogue
+from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, plan
+from ratelimit.subjects.types import Subject
+
+JSON: Final = (b"content-type", b"application/json")
+EVENT_STREAM: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
+)
+CLIENT_GONE: Final = 499
+"""Logged for a client that left before its answer was complete; nobody is there to receive it."""
+
+
+class Settled(Protocol):
+    """Who is told when a request is over: metrics and the log."""
+
+    def begun(self) -> None: ...
+    def settled(self, record: Record) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPatience:
+    """What a client may do to us. `write_s`: not read for so long; `keep_alive_s`: see `Downstream`."""
+
+    write_s: float
+    keep_alive_s: float
+
+
+class Exchange:
+    """Serves completions. One per process, built at start."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        admissions: Admissions,
+        dispatch: Dispatch,
+        settled: Settled,
+        *,
+        patience: ClientPatience,
+        clock: Callable[[], float],
+        wall_clock_s: Callable[[], float],
+    ) -> None:
+        self._catalogue = catalogue
+        self._admissions = admissions
+        self._dispatch = dispatch
+        self._settled = settled
+        self._patience = patience
+        self._clock = clock
+        self._wall_clock_s = wall_clock_s
+
+    async def run(self, client: Client, arrival: Arrival, body: bytes, send: Send) -> None:
+        """Answer one request, from its body to its settlement.
+
+        Raises:
+            Refused: the answer is an error and nothing has been sent yet.
+        """
+        record = Record(
+            arrival.request_id,
+            arrived_s=arrival.arrived_s,
+            key_id=arrival.subject.key_id,
+            customer_id=arrival.subject.customer_id,
+            clock=self._clock,
+        )
+        downstream = Downstream(
+            arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
+        )
+        self._settled.begun()
+        try:
+            await self._answer(client, arrival, body, record, downstream)
+        except Refused as refused:
+            record.status, record.outcome = refused.status, refused.code
+            if not downstream.started:
+                raise
+            self._end_early_stream(client, downstream, record, refused)
+        except asyncio.CancelledError:
+            record.status, record.outcome = CLIENT_GONE, "client_gone" if downstream.gone else "cancelled"
+            if record.running:
+                record.end_try(record.outcome, status=0)
+            if not downstream.gone:
+                raise
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()  # the departure cancelled this task, and it ends here
+        except Exception:
+            record.status, record.outcome = 500, "internal_error"
+            raise
+        finally:
+            record.finished_s = self._clock()
+            self._settled.settled(record)
+            await downstream.close()
+
+    async def _answer(
+        self, client: Client, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
+    ) -> None:
+        try:
+            request = client.parse(body)
+        except RequestError as problem:
+            raise Refused(problem.code, problem.message, param=problem.param) from None
+        record.asked, record.stream = request.model, request.stream
+        chosen = record.plan = self._plan(request.model, arrival.subject)
+        if chosen.tier is not None:
+            request = replace(request, named=False)
+        admission = await self._admissions.admit(arrival.subject, arrival.request_id)
+
+        def start_headers() -> Headers:
+            return [*EVENT_STREAM, *arrival.said, *admission.headers, *record.headers()]
+
+        job = Job(arrival, request, client, record, downstream, start_headers, int(self._wall_clock_s()))
+        if request.stream:
+            # Sent early, an answer cannot name its backend yet.
+            downstream.keep_alive(lambda: (200, [*EVENT_STREAM, *arrival.said, *admission.headers]))
+        completion = await self._dispatch.run(job)
+        record.status = 200
+        record.outcome = record.tries[-1].outcome
+        if downstream.gone:
+            record.status = CLIENT_GONE
+        elif completion is not None:
+            assert record.usage is not None
+            answer = client.closer().plain(completion, said_usage(job, record.usage), record.block())
+            headers = [JSON, (b"content-length", b"%d" % len(answer)), *arrival.said, *admission.headers]
+            downstream.start(200, headers + record.headers())
+            downstream.end(answer)
+
+    def _plan(self, asked: str, subject: Subject) -> Plan:
+        try:
+            return plan(asked, allow_lists(subject), UNDECIDED, self._catalogue)
+        except Unroutable as problem:
+            raise Refused(problem.code, problem.message, param="model") from None
+
+    def _end_early_stream(
+        self, client: Client, downstream: Downstream, record: Record, refused: Refused
+    ) -> None:
+        """Every attempt failed after a comment had gone out: the error is a frame."""
+        from providers.types import UpstreamError
+
+        error = UpstreamError("protocol", refused.message)
+        downstream.end(client.closer().error(error, refused.status, b"null", record.block(), None))
+
+
+def allow_lists(subject: Subject) -> AllowLists:
+    """The lists a name must be in."""
+    return [names for names in (subject.key_models, subject.customer_models) if names is not None]

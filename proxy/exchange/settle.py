@@ -1,0 +1,51 @@
+"""When a request is over: one log line, and the metrics."""
+
+from typing import Protocol
+
+from proxy.exchange.record import Record
+from proxy.telemetry.metrics import Metrics
+
+
+class Log(Protocol):
+    """A structured logger."""
+
+    def info(self, event: str, **fields: object) -> object: ...
+
+
+class Settlement:
+    """Tells metrics and log about each request, exactly once."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self._metrics = metrics
+        self._log = log
+
+    def begun(self) -> None:
+        """A request has passed the door."""
+        self._metrics.in_flight.inc()
+
+    def settled(self, record: Record) -> None:
+        """A request is over."""
+        metrics = self._metrics
+        metrics.in_flight.dec()
+        model, provider = ("", "")
+        if record.tries:
+            model, provider = record.current.model, record.current.backend.provider
+        metrics.request(
+            model=model,
+            provider=provider,
+            status=record.status,
+            outcome=record.outcome,
+            seconds=record.finished_s - record.arrived_s,
+            first_content_seconds=record.first_content_s - record.arrived_s if record.first_content_s else None,
+        )
+        for each in record.tries:
+            metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
+        if record.usage is not None:
+            metrics.tokens(
+                model=model,
+                provider=provider,
+                input_tokens=record.usage.input_tokens,
+                output_tokens=record.usage.output_tokens,
+                cost_microusd=record.cost_microusd or 0,
+            )
+        self._log.info("request", **record.log_fields())

@@ -1,0 +1,155 @@
+"""What a configuration may hold already although nothing acts on it yet.
+
+One table. Removing a row is how a feature becomes active.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from providers.registry import PLANNED
+from proxy.settings.problems import Location, Problem, path_of
+from proxy.settings.schema import TIER_DEFAULTS, Section, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """A value in the settings.
+
+    Attributes:
+        default: what it would be if the file said nothing; `None` for an entry of a mapping or list.
+        written: whether the configuration names it.
+    """
+
+    location: Location
+    value: Any
+    default: Any
+    written: bool
+
+
+def _differs(found: _Set) -> bool:
+    return bool(found.value != found.default)
+
+
+def _tier_differs(found: _Set) -> bool:
+    _, tier, key = found.location
+    return bool(found.value != TIER_DEFAULTS.get(str(tier), {}).get(str(key), found.default))
+
+
+def _written_as(word: str) -> Callable[[_Set], bool]:
+    return lambda found: found.written and found.value == word
+
+
+def _starts(*prefixes: str) -> Callable[[_Set], bool]:
+    return lambda found: isinstance(found.value, str) and found.value.startswith(prefixes)
+
+
+def _several(found: _Set) -> bool:
+    return len(found.value) > 1
+
+
+def _planned(found: _Set) -> bool:
+    return found.value in PLANNED
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that does nothing yet.
+
+    Attributes:
+        pattern: a dotted key; `*` is every key, entry or place.
+        note: what happens instead.
+        applies: whether a value found there asks for it; without one, any value but the default does.
+    """
+
+    pattern: str
+    note: str
+    applies: Callable[[_Set], bool] = _differs
+
+
+_NO_EFFECT: Final = "it has no effect"
+_VAULT_NOTE: Final = "vault: is not read; the secret counts as missing"
+
+# Limits that are stored but not yet enforced.
+_PLANNED_LIMITS: Final = (
+    "tokens_per_minute",
+    "in_flight",
+    "tokens_per_day",
+    "tokens_per_month",
+    "tokens_total",
+    "usd_per_day",
+    "usd_per_month",
+    "usd_total",
+)
+
+TABLE: Final[tuple[Row, ...]] = (
+    Row("server.workers", "one process serves"),
+    Row("server.ops_listen", "health and metrics are served on the main address only"),
+    Row(
+        "redis.url", "a single server, embedded or not, is used", _starts("redis+cluster:", "redis+sentinel:")
+    ),
+    Row("redis.on_outage", "behaves as closed", _written_as("lease")),
+    Row("records.*", _NO_EFFECT),
+    Row("providers.*.adapter", "the provider and its backends are disabled", _planned),
+    Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
+    Row("providers.*.api_keys", "the first key is used", _several),
+    Row("providers.*.api_keys.*.key", _VAULT_NOTE, _starts("vault:")),
+    Row("providers.*.api_keys.*.customers", "the key is used for everybody"),
+    Row("providers.*.api_keys.*.tiers", "the key is used for all tiers"),
+    Row("providers.*.secret_access_key", _VAULT_NOTE, _starts("vault:")),
+    Row("providers.*.access_key_id", _VAULT_NOTE, _starts("vault:")),
+    Row("providers.*.session_token", _VAULT_NOTE, _starts("vault:")),
+    Row("providers.*.token", _VAULT_NOTE, _starts("vault:")),
+    Row("providers.*.max_in_flight", "requests are not counted per provider"),
+    Row("providers.*.queue_s", "requests do not queue"),
+    Row("tiers.*.strategy", "models are tried in the order of the list", _tier_differs),
+    Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
+    Row("tiers.*.weights", "models are tried in the order of the list"),
+    Row("tiers.*.stages", "one model answers"),
+    Row("routing.modes", "a mode means the tier of its own name"),
+    Row("routing.classifier.*", "requests are not classified"),
+    Row("routing.retries", _NO_EFFECT),
+    Row("routing.deadline_s", _NO_EFFECT),
+    Row("routing.breaker", "no circuit opens"),
+    Row("routing.hedge", "no request is hedged"),
+    Row("limits.default_max_output_tokens", _NO_EFFECT),
+    Row("limits.soft_ratio", _NO_EFFECT),
+    Row("limits.shrink_output", _NO_EFFECT),
+    *(Row(f"limits.defaults.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
+    *(Row(f"customers.*.limits.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
+    *(Row(f"keys.*.limits.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
+    Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
+)
+
+
+def inactive(settings: Settings, table: tuple[Row, ...] = TABLE) -> list[Problem]:
+    """What `settings` asks for that is not active yet, in the table's order. Defaults are never named."""
+    return [
+        Problem(path_of(found.location), f"accepted, not yet active: {row.note}")
+        for row in table
+        for found in _find(settings, row.pattern.split("."))
+        if row.applies(found)
+    ]
+
+
+def _find(settings: Settings, pattern: list[str]) -> Iterator[_Set]:
+    found = [_Set((), settings, None, written=True)]
+    for part in pattern:
+        found = [child for parent in found for child in _children(parent, part)]
+    yield from found
+
+
+def _children(parent: _Set, part: str) -> Iterator[_Set]:
+    value = parent.value
+    if isinstance(value, Section):
+        fields = type(value).model_fields
+        for name in fields if part == "*" else (part,):
+            default = fields[name].get_default(call_default_factory=True)
+            written = name in value.model_fields_set
+            yield _Set((*parent.location, name), getattr(value, name), default, written)
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield _Set((*parent.location, name), entry, None, written=True)
+    elif isinstance(value, tuple):
+        for index, entry in enumerate(value):
+            yield _Set((*parent.location, index), entry, None, written=True)

@@ -1,0 +1,186 @@
+"""The kinds of value a configuration is made of: numbers with bounds, names, addresses, names of secrets.
+
+Each refuses with a message of its own and never repeats a value that could be a secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from annotated_types import Ge, Gt, Le, MinLen
+from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Strict
+from pydantic_core import PydanticCustomError
+
+from proxy.settings.secrets import reference_problem
+
+# The type of an error whose message is already ours.
+OWN_ERROR: Final = "headgate"
+
+# Names travel in headers and in keys of the store; braces and colons would break the latter's grouping.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+_PUBLIC_NAME: Final = re.compile(r"[!-~]{1,200}")
+_URL: Final = re.compile(r"[!-~]+")
+_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+
+
+def _refused(message: str) -> PydanticCustomError:
+    return PydanticCustomError(OWN_ERROR, "{message}", {"message": message})
+
+
+def _checked(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    """A validator from a function that says what is wrong with a text, or `None`."""
+
+    def check(text: str) -> str:
+        problem = problem_of(text)
+        if problem is not None:
+            raise _refused(problem)
+        return text
+
+    return AfterValidator(check)
+
+
+def _name_problem(text: str) -> str | None:
+    if _NAME.fullmatch(text):
+        return None
+    return "must be 1 to 128 letters, digits, '.', '_', '@' or '-', the first a letter or digit"
+
+
+def _public_name_problem(text: str) -> str | None:
+    return (
+        None if _PUBLIC_NAME.fullmatch(text) else "must be 1 to 200 printable ASCII characters without blanks"
+    )
+
+
+def _listen_problem(text: str) -> str | None:
+    match = _HOST_PORT.fullmatch(text)
+    if match and int(match[2]) <= 65_535:
+        return None
+    return "must be an address and a port, like 127.0.0.1:9090"
+
+
+def _network_problem(text: str) -> str | None:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return "must be an IP address or a network, like 10.0.0.0/8"
+    return None
+
+
+def _base_url_problem(text: str) -> str | None:
+    try:
+        url = urlsplit(text)
+        host = url.hostname
+        _ = url.port
+    except ValueError:
+        return "must be a URL, like https://api.example.com/v1"
+    if url.scheme not in {"http", "https"} or not host or not _URL.fullmatch(text):
+        return "must be a URL that begins http:// or https://, like https://api.example.com/v1"
+    if url.username is not None or url.password is not None:
+        return "must not hold a user or password; name the key in api_key"
+    if url.query or url.fragment:
+        return "must not hold a query or fragment; name the key in api_key"
+    return None
+
+
+def redis_url_problem(text: str) -> str | None:
+    """What is wrong with a `redis.url`, or `None`; the URL, which may hold a password, is not repeated."""
+    if text == "embedded":
+        return None
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in _REDIS_SCHEMES:
+        return f"must be embedded or begin with one of {', '.join(f'{name}://' for name in _REDIS_SCHEMES)}"
+    # What stands before the last @ may be a password: it is cut off and never looked at.
+    place = rest.partition("?")[0].rpartition("@")[2]
+    if scheme == "unix":
+        return None if place.startswith("/") else "unix:// needs an absolute path"
+    hosts, _, path = place.partition("/")
+    return _redis_path_problem(scheme, path) or _redis_hosts_problem(scheme, hosts.split(","))
+
+
+def _redis_path_problem(scheme: str, path: str) -> str | None:
+    if scheme == "redis+sentinel":
+        return None if path else "redis+sentinel:// needs the master's name behind a slash"
+    if scheme == "redis+cluster":
+        return "redis+cluster:// has database 0 only" if path not in {"", "0"} else None
+    return (
+        f"{scheme}:// takes the number of a database behind the slash"
+        if path and not path.isdecimal()
+        else None
+    )
+
+
+def _redis_hosts_problem(scheme: str, hosts: list[str]) -> str | None:
+    if len(hosts) > 1 and scheme in {"redis", "rediss"}:
+        return f"{scheme}:// names one host; use redis+cluster:// or redis+sentinel:// for several"
+    for host in hosts:
+        if _listen_problem(host) is not None and _listen_problem(f"{host}:6379") is not None:
+            return f"{scheme}:// needs a host, like {scheme}://localhost:6379"
+    return None
+
+
+def _pattern_problem(text: str) -> str | None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        return f"is not a pattern: {error.msg}"
+    return None
+
+
+def _without_end_slash(text: str) -> str:
+    return text.rstrip("/")
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _date(value: Any) -> date:
+    # Only text: a bare number would be read as seconds since 1970.
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise _refused("must be a date, like 2026-12-31")
+
+
+def _path(value: Any) -> Path:
+    if isinstance(value, str) and value and "\0" not in value:
+        return Path(value)
+    raise _refused("must be a path")
+
+
+def _secret_problem(text: str) -> str | None:
+    return reference_problem(text, digest_allowed=False)
+
+
+def _key_secret_problem(text: str) -> str | None:
+    return reference_problem(text, digest_allowed=True)
+
+
+Text = Annotated[str, Strict(), MinLen(1)]
+Name = Annotated[str, Strict(), _checked(_name_problem)]
+PublicName = Annotated[str, Strict(), _checked(_public_name_problem)]
+Lowered = BeforeValidator(_lower)
+Switch = Annotated[bool, Strict()]
+Count = Annotated[int, Strict(), Ge(0)]
+Positive = Annotated[int, Strict(), Ge(1)]
+Port = Annotated[int, Strict(), Ge(0), Le(65_535)]
+Number = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False), Ge(0)]
+AboveZero = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False), Gt(0)]
+Share = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False), Ge(0), Le(1)]
+Grade = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False), Ge(0), Le(100)]
+Day = Annotated[date, BeforeValidator(_date)]
+Directory = Annotated[Path, BeforeValidator(_path)]
+Listen = Annotated[str, Strict(), _checked(_listen_problem)]
+Network = Annotated[str, Strict(), _checked(_network_problem)]
+BaseUrl = Annotated[str, Strict(), _checked(_base_url_problem), AfterValidator(_without_end_slash)]
+RedisUrl = Annotated[str, Strict(), _checked(redis_url_problem)]
+Pattern = Annotated[str, Strict(), _checked(_pattern_problem)]
+SecretName = Annotated[str, Strict(), _checked(_secret_problem)]
+KeySecretName = Annotated[str, Strict(), _checked(_key_secret_problem)]

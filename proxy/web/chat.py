@@ -1,0 +1,22 @@
+"""`POST /v1/chat/completions`."""
+
+from typing import Any
+
+from providers.clients.openai_chat import OpenAIChat
+from proxy.exchange.run import Exchange
+from proxy.http.body import read_json_body
+from proxy.http.door import ARRIVAL
+
+
+class ChatCompletions:
+    """The endpoint, as an ASGI application."""
+
+    def __init__(self, exchange: Exchange, *, max_body_bytes: int) -> None:
+        self._exchange = exchange
+        self._max_body_bytes = max_body_bytes
+        self._dialect = OpenAIChat()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        body = await read_json_body(scope, receive, max_bytes=self._max_body_bytes)
+        await self._exchange.run(self._dialect, scope[ARRIVAL], body, send)

@@ -1,0 +1,21 @@
+"""What can go wrong between a caller and its Redis."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a state of the world rather than a mistake, named so throughout
+    """No usable answer within the time-out; whether the command ran is unknown."""
+
+
+class StoreRefused(Exception):  # noqa: N818 - the operator's word for it
+    """The server answers, but we must not work with it as it is configured: an operator has to act."""
+
+
+class StoreFault(Exception):  # noqa: N818 - it sits beside the other two
+    """The server rejected a command as wrong: a bug of ours, never an outage."""
+
+
+class AddressError(ValueError):
+    """A store URL that cannot be read. The message names what is wrong and never holds the password."""
+
+
+class EmbeddedServerError(Exception):
+    """The private server could not be started or does not run."""

@@ -1,0 +1,42 @@
+"""The only place that spells a key.
+
+Everything begins with `hg:`. Keys used together share a hash tag, so that they live on one cluster node: the
+directory has its own, all that is counted for a customer has the customer's id.
+
+Permanent keys: those of the directory (customers and keys). Every other key has an expiry.
+"""
+
+from typing import Final
+
+# The directory: five hashes and indexes that every change touches together.
+CUSTOMERS: Final = "hg:{directory}:customers"
+"""Hash: customer id -> record (JSON)."""
+CUSTOMER_IDS: Final = "hg:{directory}:customer-ids"
+"""Sorted set, all scores 0: customer ids in byte order."""
+KEYS: Final = "hg:{directory}:keys"
+"""Hash: key id -> record (JSON)."""
+KEY_IDS: Final = "hg:{directory}:key-ids"
+"""Sorted set, all scores 0: key ids in byte order."""
+DIGESTS: Final = "hg:{directory}:digests"
+"""Hash: SHA-256 of a key's text (hex) -> key id."""
+CUSTOMER_KEYS: Final = "hg:{directory}:customer-keys"
+"""Sorted set, all scores 0: `<customer id> <key id>`; ids hold no spaces."""
+FILE_CUSTOMERS: Final = "hg:{directory}:file-customers"
+"""Set: ids of the customers managed by the configuration file."""
+FILE_KEYS: Final = "hg:{directory}:file-keys"
+"""Set: ids of the keys managed by the configuration file."""
+
+
+def request_taken(customer_id: str, request_id: str) -> str:
+    """String: the answer this request has already been given by the requests-per-minute buckets."""
+    return f"hg:{{{customer_id}}}:rpm:request:{request_id}"
+
+
+def customer_requests(customer_id: str) -> str:
+    """String: level of the customer's requests-per-minute bucket."""
+    return f"hg:{{{customer_id}}}:rpm:customer"
+
+
+def key_requests(customer_id: str, key_id: str) -> str:
+    """String: level of one key's requests-per-minute bucket."""
+    return f"hg:{{{customer_id}}}:rpm:key:{key_id}"

@@ -1,0 +1,248 @@
+"""One connection: commands out, replies in, in the order they were asked for."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Final, cast
+
+import hiredis
+
+from ratelimit.store.address import Address
+from ratelimit.store.errors import StoreRefused, StoreUnavailable
+
+ReplyError = hiredis.ReplyError
+
+# The library declares a tuple of one; any length is meant.
+pack_command = cast("Callable[[tuple[str | int | float | bytes, ...]], bytes]", hiredis.pack_command)
+
+# An overdue reply may lie unread in the socket when it is our own loop that was late: one more look at the
+# sockets, and a moment for a command that the same delay has only just let out, before the server is blamed.
+_SECOND_LOOK_S: Final = 0.005
+_NOT_READY: Final = object()
+
+
+class Connection(asyncio.Protocol):
+    """A pipe with a FIFO of futures. Not for use across threads or loops.
+
+    All commands of one loop tick leave in one write. Replies are matched by position, so a call whose caller
+    has left keeps its place and its reply is dropped. When the oldest call is overdue the server is taken to
+    hang: the connection is given up whole, since a later reply could no longer be trusted to be wanted.
+    """
+
+    __slots__ = (
+        "_flush_due",
+        "_gets",
+        "_loop",
+        "_on_lost",
+        "_outgoing",
+        "_pending",
+        "_reader",
+        "_second_look_at",
+        "_timeout_s",
+        "_timer",
+        "_transport",
+        "closed",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        timeout_s: float,
+        on_lost: Callable[["Connection", StoreUnavailable, bool], None],
+    ) -> None:
+        """`on_lost(connection, reason, hung)` is called once, when the connection ends other than by `close`.
+
+        `hung`: the server kept silent or refuses to serve, so that a new connection is not expected to help.
+        """
+        self._loop = loop
+        self._timeout_s = timeout_s
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._reader = hiredis.Reader(notEnoughData=_NOT_READY)
+        self._gets = self._reader.gets
+        self._pending: deque[tuple[asyncio.Future[object], float]] = deque()
+        self._outgoing: list[bytes] = []
+        self._flush_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._second_look_at: asyncio.Future[object] | None = None
+        self.closed = False
+
+    def send(self, packed: bytes) -> asyncio.Future[object]:
+        """Queue one packed command; the future gets its reply, an error reply as a `ReplyError` value.
+
+        The future raises StoreUnavailable when the connection ends first. Cancelling it is allowed.
+        """
+        loop = self._loop
+        future: asyncio.Future[object] = loop.create_future()
+        if self.closed:
+            future.set_exception(StoreUnavailable("the connection is closed"))
+            return future
+        self._outgoing.append(packed)
+        if not self._flush_due:
+            self._flush_due = True
+            loop.call_soon(self._flush)
+        deadline = loop.time() + self._timeout_s
+        self._pending.append((future, deadline))
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._look_for_overdue)
+        return future
+
+    def hold_to(self, timeout_s: float) -> None:
+        """Bound later calls by `timeout_s`. Only while nothing is waiting."""
+        self._timeout_s = timeout_s
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def fail(self, reason: str, *, hung: bool) -> None:
+        """Give the connection up: waiting calls raise StoreUnavailable(reason). Does nothing when closed."""
+        if self.closed:
+            return
+        self._end(reason)
+        self._on_lost(self, StoreUnavailable(reason), hung)
+
+    def close(self) -> None:
+        """End the connection without telling the owner. Waiting calls raise StoreUnavailable."""
+        if not self.closed:
+            self._end("the store was closed")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self.closed:  # given up while the transport was being made
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        pending = self._pending
+        gets = self._gets
+        try:
+            self._reader.feed(data)
+            reply = gets()
+            while reply is not _NOT_READY:
+                future = pending.popleft()[0]
+                if not future.done():
+                    future.set_result(reply)
+                reply = gets()
+        except (hiredis.ProtocolError, IndexError) as error:
+            self.fail(f"the server does not speak the Redis protocol: {error}", hung=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(f"the connection was lost: {exc or 'closed by the server'}", hung=False)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._transport is not None and not self.closed:
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _look_for_overdue(self) -> None:
+        self._timer = None
+        if not self._pending:
+            return
+        oldest, deadline = self._pending[0]
+        if self._loop.time() < deadline:
+            self._timer = self._loop.call_at(deadline, self._look_for_overdue)
+        elif self._second_look_at is not oldest:
+            self._second_look_at = oldest
+            self._timer = self._loop.call_later(_SECOND_LOOK_S, self._look_for_overdue)
+        else:
+            self.fail(f"no answer within {self._timeout_s * 1000:.0f} ms", hung=True)
+
+    def _end(self, reason: str) -> None:
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+        while self._pending:
+            future, _ = self._pending.popleft()
+            if not future.done():
+                future.set_exception(StoreUnavailable(reason))
+        self._outgoing.clear()
+
+
+async def connect(
+    address: Address,
+    *,
+    limit_s: float,
+    timeout_s: float,
+    on_lost: Callable[[Connection, StoreUnavailable, bool], None],
+) -> Connection:
+    """A connection that has logged in and may be used: a writable server that never evicts.
+
+    Args:
+        address: of kind tcp, tls or unix.
+        limit_s: bounds all of it, name resolution and log-in included.
+        timeout_s: bounds each later call.
+        on_lost: see `Connection`; also called for one that is lost while it logs in.
+
+    Raises:
+        StoreUnavailable: nobody there, no answer in time, still loading, or a replica.
+        StoreRefused: the password, the database or the eviction policy is not acceptable.
+    """
+    loop = asyncio.get_running_loop()
+    # A log-in may take the whole limit; from then on the connection is held to the time-out of a call.
+    connection = Connection(loop, limit_s, on_lost)
+    try:
+        async with asyncio.timeout(limit_s):
+            if address.kind == "unix":
+                await loop.create_unix_connection(lambda: connection, address.path)
+            else:
+                host, port = address.hosts[0]
+                context = (
+                    ssl.create_default_context(cafile=address.ca_file) if address.kind == "tls" else None
+                )
+                await loop.create_connection(lambda: connection, host, port, ssl=context)
+            await _log_in(connection, address)
+    except TimeoutError as error:
+        connection.close()
+        raise StoreUnavailable(
+            f"no connection to {address.public()} within {limit_s * 1000:.0f} ms"
+        ) from error
+    except OSError as error:
+        connection.close()
+        raise StoreUnavailable(f"no connection to {address.public()}: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+    connection.hold_to(timeout_s)
+    return connection
+
+
+async def _log_in(connection: Connection, address: Address) -> None:
+    """AUTH, SELECT and a look at the server, all in one write."""
+    log_in: list[asyncio.Future[object]] = []
+    if address.password is not None:
+        user = () if address.username is None else (address.username,)
+        log_in.append(connection.send(pack_command((b"AUTH", *user, address.password))))
+    if address.database:
+        log_in.append(connection.send(pack_command((b"SELECT", address.database))))
+    look = connection.send(pack_command((b"INFO",)))
+    replies = await asyncio.gather(*log_in, look)
+    where = address.public()
+    for reply in replies:
+        if isinstance(reply, ReplyError):
+            text = str(reply)
+            if text.startswith(("LOADING", "MASTERDOWN", "BUSY")):
+                raise StoreUnavailable(f"{where}: {text}")
+            raise StoreRefused(f"{where} refuses us: {text}")
+    info = _info(replies[-1])
+    if info.get("loading", "0") != "0":
+        raise StoreUnavailable(f"{where} is still loading its data")
+    if info.get("role", "master") != "master":
+        raise StoreUnavailable(f"{where} is a replica; it takes no writes")
+    policy = info.get("maxmemory_policy")
+    if policy != "noeviction":
+        raise StoreRefused(
+            f"{where} has maxmemory-policy {policy or 'unknown'}: it must be noeviction, or spent budgets "
+            "could be forgotten; set it in the server's configuration"
+        )
+
+
+def _info(reply: object) -> dict[str, str]:
+    """The lines `name:value` of an INFO reply."""
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

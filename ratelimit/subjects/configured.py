@@ -1,0 +1,197 @@
+"""Customers and keys of the configuration file: written to the store at start, held in memory for outages."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar, cast
+
+from ratelimit.store import keys as spelled
+from ratelimit.store.scripts import load_script
+from ratelimit.store.store import Store
+from ratelimit.subjects.errors import InvalidRecord
+from ratelimit.subjects.records import (
+    check_customer,
+    check_key,
+    decode_customer,
+    decode_key,
+    encode_customer,
+    encode_key,
+    subject_of,
+    utc_text,
+)
+from ratelimit.subjects.types import ConfiguredKey, Customer, Key, Kind, Limits, NewCustomer, Subject
+
+_PUT_CUSTOMERS: Final = load_script("ratelimit.subjects", "put_customers")
+_PUT_KEYS: Final = load_script("ratelimit.subjects", "put_keys")
+_REPLACE: Final = load_script("ratelimit.subjects", "replace")
+
+_Named = TypeVar("_Named", Customer, Key)
+
+_BATCH: Final = 200  # records per script: about a millisecond, so that other gateways' calls are not held up
+
+
+class Configured:
+    """What the file says. Empty until `sync`; afterwards it answers without the store."""
+
+    __slots__ = ("_customers", "_keys", "_store", "_subjects", "_wall_clock_s")
+
+    def __init__(self, store: Store, *, wall_clock_s: Callable[[], float]) -> None:
+        self._store = store
+        self._wall_clock_s = wall_clock_s
+        self._customers: dict[str, Customer] = {}
+        self._keys: dict[str, Key] = {}
+        self._subjects: dict[bytes, Subject] = {}
+
+    def subject(self, digest: bytes) -> Subject | None:
+        """The subject of a configured key as the file has it, by the digest (32 bytes) of its text."""
+        return self._subjects.get(digest)
+
+    def holds_customer(self, customer_id: str) -> bool:
+        return customer_id in self._customers
+
+    def holds_key(self, key_id: str) -> bool:
+        return key_id in self._keys
+
+    def key_ids_of(self, customer_id: str) -> tuple[str, ...]:
+        return tuple(key.id for key in self._keys.values() if key.customer == customer_id)
+
+    async def sync(
+        self,
+        customers: Sequence[NewCustomer],
+        keys: Sequence[ConfiguredKey],
+        *,
+        default_limits: Limits,
+    ) -> None:
+        """Make the store agree with the file, however often and from however many gateways it is called.
+
+        A record of the file replaces one made over the API; one that is no longer in the file is disabled. A
+        customer named only by a key is made with `default_limits`, unless one made over the API has the id.
+        Memory is set first: after StoreUnavailable the configured keys work through the outage, and the call
+        is to be repeated when the store is back.
+
+        Raises:
+            StoreUnavailable: no answer within the store's time-out; some records may have been written.
+            InvalidRecord: an id, limit, digest or time that cannot be stored; nothing was changed.
+        """
+        created_at = utc_text(self._wall_clock_s())
+        listed = _by_id("customer", (check_customer(_customer(new, created_at)) for new in customers))
+        implied = {
+            key.customer: check_customer(
+                _customer(NewCustomer(key.customer, limits=default_limits), created_at)
+            )
+            for key in keys
+            if key.customer not in listed
+        }
+        records = _by_id("key", (check_key(_key(new, created_at)) for new in keys))
+        by_digest = {bytes.fromhex(key.digest): key for key in records.values()}
+        if len(by_digest) != len(records):
+            twin = next(key for key in records.values() if by_digest[bytes.fromhex(key.digest)] is not key)
+            other = by_digest[bytes.fromhex(twin.digest)].id
+            raise InvalidRecord("key", twin.id, f"secret: the same as that of `{other}`")
+        self._customers = {**implied, **listed}
+        self._keys = records
+        self._subjects = {
+            digest: subject_of(key, self._customers[key.customer]) for digest, key in by_digest.items()
+        }
+        await self._put_customers(listed, implied)
+        await self._put_keys(records)
+        await self._disable_removed()
+
+    async def _put_customers(self, listed: dict[str, Customer], implied: dict[str, Customer]) -> None:
+        for batch in _batches([*listed.values(), *implied.values()]):
+            stored = await self._stored(spelled.CUSTOMERS, [customer.id for customer in batch])
+            arguments: list[str | bytes] = []
+            for customer, raw in zip(batch, stored, strict=True):
+                old = None if raw is None else decode_customer(raw)
+                if old is not None and old.managed == "api" and customer.id in implied:
+                    continue
+                record = encode_customer(replace(customer, created_at=old.created_at) if old else customer)
+                if record != raw:
+                    arguments += (customer.id, record)
+            if arguments:
+                names = (spelled.CUSTOMERS, spelled.CUSTOMER_IDS, spelled.FILE_CUSTOMERS)
+                await self._store.run(_PUT_CUSTOMERS, names, arguments)
+
+    async def _put_keys(self, records: dict[str, Key]) -> None:
+        for batch in _batches(list(records.values())):
+            stored = await self._stored(spelled.KEYS, [key.id for key in batch])
+            arguments: list[str | bytes] = []
+            for key, raw in zip(batch, stored, strict=True):
+                old = None if raw is None else decode_key(raw)
+                record = encode_key(replace(key, created_at=old.created_at) if old else key)
+                # Written although unchanged: the digest may point to another key by now.
+                arguments += (key.id, record, key.digest, key.customer)
+            names = (
+                spelled.KEYS,
+                spelled.KEY_IDS,
+                spelled.DIGESTS,
+                spelled.CUSTOMER_KEYS,
+                spelled.FILE_KEYS,
+            )
+            await self._store.run(_PUT_KEYS, names, arguments)
+
+    async def _disable_removed(self) -> None:
+        for file_set, records, held in (
+            (spelled.FILE_KEYS, spelled.KEYS, self._keys.keys()),
+            (spelled.FILE_CUSTOMERS, spelled.CUSTOMERS, self._customers.keys()),
+        ):
+            members = cast("list[bytes]", await self._store.call("SMEMBERS", file_set))
+            removed = sorted({member.decode() for member in members} - held)
+            for record_id in removed:
+                await self._disable(records, record_id)
+
+    async def _disable(self, records: str, record_id: str) -> None:
+        raw = (await self._stored(records, [record_id]))[0]
+        if raw is None:
+            return
+        if records == spelled.KEYS:
+            changed = encode_key(replace(decode_key(raw), disabled=True))
+        else:
+            changed = encode_customer(replace(decode_customer(raw), disabled=True))
+        if changed != raw:
+            # Refused when another gateway has just changed it: that one is newer, and has decided for itself.
+            await self._store.run(_REPLACE, (records,), (record_id, raw, changed))
+
+    async def _stored(self, records: str, ids: Sequence[str]) -> list[bytes | None]:
+        return cast("list[bytes | None]", await self._store.call("HMGET", records, *ids))
+
+
+def _customer(new: NewCustomer, created_at: str) -> Customer:
+    return Customer(
+        id=new.id,
+        name=new.name,
+        limits=new.limits,
+        models=new.models,
+        priority=new.priority,
+        metadata=new.metadata,
+        disabled=new.disabled,
+        managed="file",
+        created_at=created_at,
+    )
+
+
+def _key(new: ConfiguredKey, created_at: str) -> Key:
+    return Key(
+        id=new.id,
+        customer=new.customer,
+        name=new.name,
+        limits=new.limits,
+        models=new.models,
+        expires_at=new.expires_at,
+        disabled=new.disabled,
+        managed="file",
+        created_at=created_at,
+        digest=new.digest,
+    )
+
+
+def _by_id(kind: Kind, records: Iterable[_Named]) -> dict[str, _Named]:
+    by_id: dict[str, _Named] = {}
+    for record in records:
+        if record.id in by_id:
+            raise InvalidRecord(kind, record.id, "id: given twice")
+        by_id[record.id] = record
+    return by_id
+
+
+def _batches(records: Sequence[_Named]) -> Iterable[Sequence[_Named]]:
+    return (records[start : start + _BATCH] for start in range(0, len(records), _BATCH))

@@ -1,0 +1,127 @@
+"""What is accepted although nothing acts on it yet."""
+
+from collections.abc import Callable
+
+import pytest
+
+from proxy.settings import inactive as module
+from proxy.settings.inactive import TABLE, Row, inactive
+from proxy.settings.load import Loaded
+from proxy.settings.schema import Settings
+
+Load = Callable[..., Loaded]
+
+LIMITS = """
+limits: {default_max_output_tokens: 1, soft_ratio: 0, shrink_output: true, defaults: {in_flight: 1}}
+"""
+
+
+def test_defaults_are_never_named(load_text: Load) -> None:
+    """Neither absent nor written out."""
+    assert [] == inactive(Settings())
+    text = """
+server: {workers: 1, ops_listen: null}
+redis: {url: embedded}
+records: {generations_max: 100000, generations_days: 7, ledger_days: 30}
+tiers:
+  frugal: {models: [sandbox-small], strategy: cheapest, floor: 55}
+  balanced: {models: [sandbox-small], strategy: cheapest, floor: 70}
+  premium: {strategy: score}
+  own: {floor: 0}
+routing:
+  modes:
+    frugal: [frugal, frugal, frugal]
+    balanced: [frugal, balanced, premium]
+    premium: [premium, premium, premium]
+  classifier: {micro_timeout_ms: 400}
+  hedge: {enabled: false}
+limits: {soft_ratio: 0.8, defaults: {requests_per_minute: 60}}
+keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
+"""
+    assert () == load_text(text, {"A": "test-key-0001-abcdef"}).inactive
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("server: {workers: 2}", ["server.workers"]),
+        ("server: {ops_listen: 127.0.0.1:9090}", ["server.ops_listen"]),
+        ("redis: {url: 'redis+cluster://a,b'}", ["redis.url"]),
+        ("redis: {url: 'redis+sentinel://a,b/main'}", ["redis.url"]),
+        ("redis: {url: redis://a, on_outage: open}", []),
+        ("redis: {on_outage: lease}", ["redis.on_outage"]),
+        ("records: {ledger_days: 1, generations_max: 1}", ["records.generations_max", "records.ledger_days"]),
+        (
+            "providers: {s: {adapter: sandbox, max_in_flight: 5, queue_s: 1}}",
+            ["providers.s.max_in_flight", "providers.s.queue_s"],
+        ),
+        (
+            "providers: {s: {adapter: sandbox, api_keys: [{key: vault:a#b, tiers: [frugal]}, {key: env:B}]}}",
+            ["providers.s.api_keys", "providers.s.api_keys[0].key", "providers.s.api_keys[0].tiers"],
+        ),
+        ("providers: {s: {adapter: sandbox, api_key: 'vault:a#b'}}", ["providers.s.api_key"]),
+        ("keys: [{id: k, customer: c, secret: 'vault:a#b'}]", ["keys[0].secret"]),
+        (
+            "tiers: {frugal: {strategy: score, floor: 1, weights: {cost: 1}, stages: [sandbox-small]}}",
+            [f"tiers.frugal.{key}" for key in ("strategy", "floor", "weights", "stages")],
+        ),
+        ("routing: {modes: {quick: [frugal, frugal, frugal]}}", ["routing.modes"]),
+        ("tiers: {own: {strategy: score}, premium: {strategy: cheapest}}",
+         ["tiers.own.strategy", "tiers.premium.strategy"]),
+        ("routing: {classifier: {min_confidence: 0.7, micro_model: sandbox-small}}",
+         ["routing.classifier.micro_model", "routing.classifier.min_confidence"]),
+        (
+            "routing: {retries: 0, deadline_s: 5, breaker: {min_requests: 1}, hedge: {enabled: true}}",
+            ["routing.retries", "routing.deadline_s", "routing.breaker", "routing.hedge"],
+        ),
+        (
+            LIMITS,
+            [
+                "limits.default_max_output_tokens",
+                "limits.soft_ratio",
+                "limits.shrink_output",
+                "limits.defaults.in_flight",
+            ],
+        ),
+        ("customers: [{id: a, limits: {usd_total: 0}}]", ["customers[0].limits.usd_total"]),
+        ("keys: [{id: k, customer: c, secret: env:A, limits: {tokens_per_day: 1}}]",
+         ["keys[0].limits.tokens_per_day"]),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_yet_is_named(
+    load_text: Load, monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]
+) -> None:
+    """Key by key, each with what happens instead."""
+    monkeypatch.setattr(module, "PLANNED", frozenset())
+    loaded = load_text(text, {"A": "test-key-0001-abcdef", "B": "test-key-0002-abcdef"})
+    assert expected == [each.path for each in loaded.inactive]
+    assert all(each.message.startswith("accepted, not yet active: ") for each in loaded.inactive)
+
+
+def test_a_planned_adapter_is_named(load_text: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the environment added it."""
+    monkeypatch.setattr(module, "PLANNED", frozenset({"groq"}))
+    message = "providers.groq.adapter: accepted, not yet active: the provider and its backends are disabled"
+    loaded = load_text("", {"GROQ_API_KEY": "test-key-0001-abcdef"})
+    assert [message] == [str(each) for each in loaded.inactive]
+
+
+def test_removing_a_row_makes_a_feature_active(load_text: Load) -> None:
+    """Nothing else has to change."""
+    settings = load_text("server: {workers: 2}\nrouting: {retries: 1}").settings
+    without = tuple(row for row in TABLE if row.pattern != "server.workers")
+    assert ["server.workers", "routing.retries"] == [each.path for each in inactive(settings)]
+    assert ["routing.retries"] == [each.path for each in inactive(settings, without)]
+
+
+def test_every_row_names_keys_of_the_schema() -> None:
+    """A row for a key that has been renamed would be silent."""
+    text_by_kind = {
+        "providers": {"p": {"adapter": "x", "api_keys": [{"key": "env:A"}]}},
+        "tiers": {"t": {}},
+        "customers": [{"id": "c"}],
+        "keys": [{"id": "k", "customer": "c", "secret": "env:A"}],
+    }
+    settings = Settings.model_validate(text_by_kind)
+    for row in TABLE:
+        assert inactive(settings, (Row(row.pattern, row.note, lambda _: True),)), row.pattern
