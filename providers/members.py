@@ -73,7 +73,10 @@ def splice(
             if kept_any:
                 start, end = layout[number - 1].value_end, member.value_end
             else:
-                start, end = member.key_start, member.value_end if number == last else layout[number + 1].key_start
+                start, end = (
+                    member.key_start,
+                    member.value_end if number == last else layout[number + 1].key_start,
+                )
             pieces.append(raw[cursor : max(start, cursor)])
             cursor = end
             continue

@@ -69,7 +69,12 @@ class Passthrough:
             return (Frame(b"", marked=True, error=error),)
         if not run:
             return ()
-        if self._content_seen and not self._finish_seen and not self._many_choices and self._inspector.quiet(run):
+        if (
+            self._content_seen
+            and not self._finish_seen
+            and not self._many_choices
+            and self._inspector.quiet(run)
+        ):
             self._relayed_frames += run.count(b"\n\n") or 1
             self._relayed_bytes += len(run)
             return (Frame(run),)

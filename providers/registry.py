@@ -8,7 +8,6 @@ from typing import Final, Literal
 from providers.dialects import Upstream
 from providers.upstreams.openai_chat import OpenAIChat
 
-
 Auth = Literal["bearer"]
 """How a provider wants its key; one file each in the gateway's `exchange/upstream/auth`."""
 

@@ -171,7 +171,8 @@ class Gateway:
 
     async def _start_sandbox(self, stack: AsyncExitStack) -> str | None:
         wanted = any(
-            provider.adapter == "sandbox" and provider.base_url is None for provider in self._settings.providers.values()
+            provider.adapter == "sandbox" and provider.base_url is None
+            for provider in self._settings.providers.values()
         )
         if not wanted:
             return None
@@ -213,7 +214,11 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
             base_url.rstrip("/"),
             key,
             Timeouts(
-                timeouts.connect_s, timeouts.first_byte_s, timeouts.first_content_s, timeouts.stall_s, timeouts.total_s
+                timeouts.connect_s,
+                timeouts.first_byte_s,
+                timeouts.first_content_s,
+                timeouts.stall_s,
+                timeouts.total_s,
             ),
         )
     return providers

@@ -28,7 +28,7 @@ class OpenAIChat:
         """Read a request.
 
         Raises:
-            RequestError: it is no JSON object, names a member twice at the top level, or lacks what every request needs.
+            RequestError: it is no JSON object, names a member twice at the top level, or lacks what all need.
         """
         members = _load(body)
         try:
@@ -54,7 +54,8 @@ class OpenAIChat:
             stream=bool(_optional(members, "stream", bool, "true or false")),
             usage_wanted=bool(options.get("include_usage")),
             choices=_whole(members, "n", least=1) or 1,
-            output_limit_tokens=_whole(members, "max_completion_tokens", least=0) or _whole(members, "max_tokens", least=0),
+            output_limit_tokens=_whole(members, "max_completion_tokens", least=0)
+            or _whole(members, "max_tokens", least=0),
         )
 
     def closer(self) -> "Closer":
@@ -72,7 +73,8 @@ class OpenAIChat:
                 **usage.reported,
                 "prompt_tokens": usage.input_tokens,
                 "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.reported.get("total_tokens") or usage.input_tokens + usage.output_tokens,
+                "total_tokens": usage.reported.get("total_tokens")
+                or usage.input_tokens + usage.output_tokens,
                 "cost": cost_usd,
                 "cost_details": {
                     **(usage.reported.get("cost_details") or {}),
@@ -159,7 +161,9 @@ class Closer:
         """The usage chunk. `base` is the provider's own one, or any frame of the answer that has its ids."""
         return edit(base.raw, {"choices": b"[]", "usage": usage, "headgate": extra})
 
-    def error(self, error: UpstreamError, status: int, usage: bytes, extra: bytes, base: Frame | None) -> bytes:
+    def error(
+        self, error: UpstreamError, status: int, usage: bytes, extra: bytes, base: Frame | None
+    ) -> bytes:
         """The one frame that ends a broken stream, in OpenRouter's shape. `base` gives ids, where one was seen."""
         known = base.members if base is not None and base.members is not None else {}
         chunk = {
@@ -216,7 +220,9 @@ class Renderer:
                 members = {"index": choice, "delta": {}, "logprobs": None, "finish_reason": reason}
                 if native != reason:
                     members["native_finish_reason"] = native
-                return self._frame({**self._base, "choices": [members]}, choices=(choice,), finished=(choice,))
+                return self._frame(
+                    {**self._base, "choices": [members]}, choices=(choice,), finished=(choice,)
+                )
             case _:
                 delta, text_bytes = _delta(event)
                 if event.choice not in self._started:
@@ -224,14 +230,19 @@ class Renderer:
                     delta = {"role": "assistant", **delta}
                 members = {"index": event.choice, "delta": delta, "logprobs": None, "finish_reason": None}
                 return self._frame(
-                    {**self._base, "choices": [members]}, choices=(event.choice,), content=True, text_bytes=text_bytes
+                    {**self._base, "choices": [members]},
+                    choices=(event.choice,),
+                    content=True,
+                    text_bytes=text_bytes,
                 )
 
     def _frame(self, members: dict[str, Any], **marks: Any) -> Frame:
         return Frame(b"data: " + orjson.dumps(members) + b"\n\n", marked=True, members=members, **marks)
 
 
-def _delta(event: events.Text | events.Reasoning | events.Refusal | events.ToolDelta | events.Opaque) -> tuple[dict[str, Any], int]:
+def _delta(
+    event: events.Text | events.Reasoning | events.Refusal | events.ToolDelta | events.Opaque,
+) -> tuple[dict[str, Any], int]:
     match event:
         case events.Text(_, text):
             return {"content": text}, len(text.encode())
@@ -242,7 +253,11 @@ def _delta(event: events.Text | events.Reasoning | events.Refusal | events.ToolD
         case events.ToolDelta(_, call_index, call_id, name, arguments):
             call: dict[str, Any] = {"index": call_index}
             if call_id or name:
-                call |= {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+                call |= {
+                    "id": call_id,
+                    "type": "function",
+                    "function": {"name": name, "arguments": arguments},
+                }
             else:
                 call["function"] = {"arguments": arguments}
             return {"tool_calls": [call]}, len(arguments.encode())

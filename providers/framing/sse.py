@@ -69,7 +69,9 @@ def frames(run: bytes) -> Iterator[bytes]:
     """Cut a run of whole frames (and, at the end, an unfinished one) into its frames."""
     start = 0
     if b"\r" in run:
-        for match in _BLANK.finditer(run + b" "):  # the end of the run is the end of a line, so a last CR counts
+        for match in _BLANK.finditer(
+            run + b" "
+        ):  # the end of the run is the end of a line, so a last CR counts
             yield run[start : match.end()]
             start = match.end()
     else:

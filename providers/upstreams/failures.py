@@ -44,7 +44,8 @@ _BY_CODE: Final[Mapping[str, ErrorKind]] = {
 }
 
 _OVERFLOW: Final = re.compile(
-    r"context[ _](length|window)|maximum context|too many tokens|prompt is too long|input.{0,20}too long", re.IGNORECASE
+    r"context[ _](length|window)|maximum context|too many tokens|prompt is too long|input.{0,20}too long",
+    re.IGNORECASE,
 )
 
 

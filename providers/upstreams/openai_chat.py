@@ -28,7 +28,7 @@ _MAPPED_FINISH: Final = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "model_length": "length",  # mistral, docs.mistral.ai/api, November 2026
-    "insufficient_system_resource": "length",  # deepseek, api-docs.deepseek.com, November 2026: cut for lack of resources
+    "insufficient_system_resource": "length",  # deepseek, api-docs.deepseek.com, November 2026: cut short
     "tool_use": "tool_calls",
     "sensitive": "content_filter",  # zai, docs.z.ai, November 2026
     "safety": "content_filter",
@@ -163,7 +163,9 @@ def read_usage(members: Mapping[str, Any]) -> Usage | None:
         cache_read_tokens=cached,
         cache_write_tokens=_count(prompt_details, "cache_write_tokens"),
         reasoning_tokens=_count(completion_details, "reasoning_tokens"),
-        provider_cost_usd=float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,
+        provider_cost_usd=float(cost)
+        if isinstance(cost, int | float) and not isinstance(cost, bool)
+        else None,
         reported=reported,
     )
 
@@ -284,8 +286,12 @@ def _content_of(delta: Mapping[str, Any]) -> tuple[int, bool]:
         value = delta.get(name)
         if isinstance(value, str) and not (name == "reasoning" and delta.get("reasoning_content")):
             text_bytes += len(value.encode())
-    rich = any(delta.get(name) for name in ("tool_calls", "function_call", "audio", "images", "reasoning_details"))
-    return text_bytes, text_bytes > 0 or rich or isinstance(delta.get("content"), list) and bool(delta["content"])
+    rich = any(
+        delta.get(name) for name in ("tool_calls", "function_call", "audio", "images", "reasoning_details")
+    )
+    return text_bytes, text_bytes > 0 or rich or (isinstance(delta.get("content"), list) and bool(
+        delta["content"]
+    ))
 
 
 def _with_known_finish(raw: bytes, members: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
@@ -324,7 +330,11 @@ def edit(raw: bytes, put: Mapping[str, bytes], drop: frozenset[str] = frozenset(
 
 
 def _known_finish(choice: Any) -> bool:
-    return not isinstance(choice, dict) or not choice.get("finish_reason") or choice["finish_reason"] in FINISH_REASONS
+    return (
+        not isinstance(choice, dict)
+        or not choice.get("finish_reason")
+        or choice["finish_reason"] in FINISH_REASONS
+    )
 
 
 def _ended_in_error(choices: Sequence[Mapping[str, Any]]) -> UpstreamError | None:

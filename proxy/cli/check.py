@@ -11,7 +11,9 @@ from proxy.settings.problems import ConfigError, Problem
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="The file; else HEADGATE_CONFIG, else the defaults.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The file; else HEADGATE_CONFIG, else the defaults."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(config: Path | None, *, as_json: bool) -> None:
     """Report every problem of a configuration, with its path. Exit code 0 when there is none, else 2."""

@@ -39,3 +39,7 @@ class _Lazy(click.Group):
 @click.version_option(installed_version("headgate"), prog_name="headgate")
 def main() -> None:
     """A self-hosted LLM gateway."""
+
+
+if __name__ == "__main__":
+    main()

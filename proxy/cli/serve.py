@@ -1,10 +1,11 @@
 """`headgate serve`: start the gateway and run until told to stop."""
 
 import asyncio
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,9 @@ _HEAD_BYTES: Final = 64 * 1024
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="The file; else HEADGATE_CONFIG, else the defaults.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The file; else HEADGATE_CONFIG, else the defaults."
+)
 @click.option("--host", help="Address to listen on; 127.0.0.1 unless configured.")
 @click.option("--port", type=int, help="Port to listen on; 8080 unless configured, 0 for any free one.")
 @click.option("--workers", type=int, help="Processes; more than one is not yet active.")
@@ -51,16 +54,19 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         sys.exit(130)
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: those raise the signal again, before we have put things away."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 async def _serve(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> None:
     server_settings = loaded.settings.server
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with gateway.running():
-            yield
-
-    async with lifespan():
-        server = uvicorn.Server(
+    async with gateway.running():
+        server = _Server(
             uvicorn.Config(
                 gateway.app,
                 http=Protocol,
@@ -75,6 +81,9 @@ async def _serve(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> N
                 timeout_graceful_shutdown=round(server_settings.drain_s),
             )
         )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
         _greet(gateway, loaded, listener)
         await server.serve(sockets=[listener])
 
@@ -87,7 +96,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
         _fail(f"cannot listen on {host}:{port}: {reason}; choose another port with --port or PORT=")
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
     return listener
 
 
@@ -104,16 +113,21 @@ def _greet(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> None:
     if gateway.new_admin_key is not None:
         lines.append(f"  admin key      {gateway.new_admin_key}  (shown this once)")
     if gateway.local_key is not None:
-        example = gateway.model_names[-1] if gateway.model_names else "MODEL"
+        example = (
+            "balanced" if "balanced" in gateway.model_names else next(iter(gateway.model_names), "MODEL")
+        )
+        body = (
+            f'{{"model": "{example}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+        )
         lines += [
             f"  key            {gateway.local_key}",
             "",
             "Try it:",
             f"  curl -N {base}/chat/completions -H 'authorization: Bearer {gateway.local_key}' \\",
             "    -H 'content-type: application/json' \\",
-            f"""    -d '{{"model": "{example}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'""",
+            f"    -d '{body}'",
         ]
-    click.echo("\n".join(lines), color=False)
+    click.echo("\n".join(lines))
     sys.stdout.flush()
 
 

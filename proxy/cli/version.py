@@ -12,4 +12,6 @@ import orjson
 def version(*, as_json: bool) -> None:
     """Print the version of Headgate and of the Python it runs on."""
     mine, python = installed_version("headgate"), platform.python_version()
-    click.echo(orjson.dumps({"version": mine, "python": python}) if as_json else f"headgate {mine} (Python {python})")
+    click.echo(
+        orjson.dumps({"version": mine, "python": python}) if as_json else f"headgate {mine} (Python {python})"
+    )

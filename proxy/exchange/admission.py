@@ -48,7 +48,9 @@ class Admissions:
             if self._open_on_outage:
                 return Admission(())
             raise Refused(
-                "limits_unavailable", "limits cannot be checked at the moment; try again shortly", retry_after_s=1.0
+                "limits_unavailable",
+                "limits cannot be checked at the moment; try again shortly",
+                retry_after_s=1.0,
             ) from outage
         headers = _headers(decision)
         if not decision.allowed:
@@ -79,7 +81,10 @@ def _headers(decision: Decision) -> Headers:
     if decision.limit is None:
         return ()
     return (
-        (b"x-ratelimit-limit-requests", b"%g" % decision.limit if decision.limit < 1_000_000 else b"%d" % decision.limit),
+        (
+            b"x-ratelimit-limit-requests",
+            b"%g" % decision.limit if decision.limit < 1_000_000 else b"%d" % decision.limit,
+        ),
         (b"x-ratelimit-remaining-requests", b"%d" % decision.remaining),
         (b"x-ratelimit-reset-requests", duration(decision.reset_after_s).encode()),
     )

@@ -120,7 +120,11 @@ class Dispatch:
     async def _stream(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
         timeouts = provider.timeouts
         deadlines = Deadlines(
-            timeouts.first_byte_s, timeouts.first_content_s, timeouts.stall_s, timeouts.total_s, self._patience.tail_s
+            timeouts.first_byte_s,
+            timeouts.first_content_s,
+            timeouts.stall_s,
+            timeouts.total_s,
+            self._patience.tail_s,
         )
         reader: Reader
 
@@ -150,7 +154,11 @@ class Dispatch:
         return ending
 
     async def _send(
-        self, job: Job, provider: Provider, attempt: Attempt, make: Callable[[], StreamRelay[Frame] | PlainRelay]
+        self,
+        job: Job,
+        provider: Provider,
+        attempt: Attempt,
+        make: Callable[[], StreamRelay[Frame] | PlainRelay],
     ) -> Ending:
         """Write the request and wait for the end. A reused connection that died unheard is replaced once."""
         request = provider.dialect.encode(job.request, attempt.backend.model)
@@ -180,7 +188,9 @@ class Dispatch:
             UpstreamError: it is an error after all.
         """
         completion = provider.dialect.decode(body)
-        usage = completion.usage or _estimate(job.request, provider.dialect.estimated_output_tokens(completion))
+        usage = completion.usage or _estimate(
+            job.request, provider.dialect.estimated_output_tokens(completion)
+        )
         job.record.first_content()
         job.record.end_try("ok", status=200, usage=usage)
         return completion
@@ -203,7 +213,9 @@ class Dispatch:
             else:
                 job.record.fail_try(error, usage)
             return Facts(
-                said_usage(job, usage), job.record.block(), UPSTREAM[error.kind].status if error is not None else 200
+                said_usage(job, usage),
+                job.record.block(),
+                UPSTREAM[error.kind].status if error is not None else 200,
             )
 
         return Tail(job.client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
@@ -221,7 +233,9 @@ class Dispatch:
         if not row.moves_on:
             if not error.context_overflow:
                 return None
-            queue[:] = [other for other in queue if (other.context_tokens or 0) > (failed.context_tokens or 0)]
+            queue[:] = [
+                other for other in queue if (other.context_tokens or 0) > (failed.context_tokens or 0)
+            ]
             if not queue:
                 return None
         tries_left = self._patience.retries + 1 - len(failures)
@@ -232,7 +246,10 @@ class Dispatch:
         if queue:
             return queue.pop(0)
         again = [
-            (BACKOFF_S * 2 ** (len(failures) - 1) if error.retry_after_s is None else error.retry_after_s, number)
+            (
+                BACKOFF_S * 2 ** (len(failures) - 1) if error.retry_after_s is None else error.retry_after_s,
+                number,
+            )
             for number, (_, error) in enumerate(failures)
             if UPSTREAM[error.kind].again
         ]
@@ -262,6 +279,8 @@ def _given_up(record: Record, errors: list[UpstreamError]) -> Refused:
     if UPSTREAM[chosen.kind].moves_on:
         chosen = next((error for error in reversed(errors) if error.kind != "auth"), chosen)
     delays = [error.retry_after_s for error in errors if error.retry_after_s is not None]
-    refused = from_upstream(chosen, retry_after_s=min(delays) if delays and chosen.kind == "rate_limited" else None)
+    refused = from_upstream(
+        chosen, retry_after_s=min(delays) if delays and chosen.kind == "rate_limited" else None
+    )
     refused.attempts = record.attempts()
     return refused

@@ -191,4 +191,6 @@ class Downstream:
                 self.start(*self.early())
             self.write(KEEP_ALIVE_COMMENT)
             quiet_s = 0.0
-        self._keep_alive_timer = self._loop.call_later(self._keep_alive_s - min(quiet_s, self._keep_alive_s), self._break_silence)
+        self._keep_alive_timer = self._loop.call_later(
+            self._keep_alive_s - min(quiet_s, self._keep_alive_s), self._break_silence
+        )

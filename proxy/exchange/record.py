@@ -166,7 +166,9 @@ class Record:
 
     def overhead_ms(self, now_s: float) -> float:
         """What the gateway itself took: all time since arrival that no attempt ran."""
-        waiting_ms = sum(each.elapsed_ms if each.outcome else (now_s - each.began_s) * 1000 for each in self.tries)
+        waiting_ms = sum(
+            each.elapsed_ms if each.outcome else (now_s - each.began_s) * 1000 for each in self.tries
+        )
         return round(max(0.0, (now_s - self.arrived_s) * 1000 - waiting_ms), 1)
 
     def headers(self) -> list[tuple[bytes, bytes]]:

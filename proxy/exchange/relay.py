@@ -356,7 +356,9 @@ class StreamRelay(_Attempt, Generic[F]):
             message = f"the provider sent no content for {limits.first_content_s:g} s"
             due.append((self._sent_s + limits.first_content_s, message))
         if self._last_byte_s and limits.stall_s:
-            due.append((self._last_byte_s + limits.stall_s, f"the provider fell silent for {limits.stall_s:g} s"))
+            due.append(
+                (self._last_byte_s + limits.stall_s, f"the provider fell silent for {limits.stall_s:g} s")
+            )
         if self._tail.complete:
             due.append((self._last_byte_s + limits.tail_s, "the answer was complete"))
         return due

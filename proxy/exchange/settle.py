@@ -36,7 +36,9 @@ class Settlement:
             status=record.status,
             outcome=record.outcome,
             seconds=record.finished_s - record.arrived_s,
-            first_content_seconds=record.first_content_s - record.arrived_s if record.first_content_s else None,
+            first_content_seconds=record.first_content_s - record.arrived_s
+            if record.first_content_s
+            else None,
         )
         for each in record.tries:
             metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+
 class Frame(Protocol):
     """What the tail looks at in a frame; see the dialects' own type."""
 
@@ -69,11 +70,19 @@ class Closer(Protocol[F]):
 class Tail(Generic[F]):
     """Frames in, the bytes that may leave now out. One per answer."""
 
-    __slots__ = ("_base", "_closer", "_facts", "_held", "_unfinished", "_usage_frame", "_usage_wanted", "finished", "usage")
+    __slots__ = (
+        "_base",
+        "_closer",
+        "_facts",
+        "_held",
+        "_unfinished",
+        "_usage_frame",
+        "_usage_wanted",
+        "finished",
+        "usage",
+    )
 
-    def __init__(
-        self, closer: Closer[F], *, usage_wanted: bool, facts: Callable[[Any, Any], Facts]
-    ) -> None:
+    def __init__(self, closer: Closer[F], *, usage_wanted: bool, facts: Callable[[Any, Any], Facts]) -> None:
         """`usage` tells at any time what was reported so far.
 
         Args:

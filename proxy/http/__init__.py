@@ -1,1 +1,1 @@
-"""Pure ASGI: our uvicorn protocol, authentication, body reading, the error table. Must not know dialects or providers."""
+"""Pure ASGI: our uvicorn protocol, authentication, body reading, errors. Must not know dialects or providers."""

@@ -5,7 +5,7 @@ from typing import Any
 from proxy.exchange.errors import Refused
 
 
-class ClientLeft(Exception):  # noqa: N818 - nothing went wrong, nobody is there
+class ClientLeft(Exception):
     """The client left before its request was whole."""
 
 
@@ -24,7 +24,9 @@ async def read_json_body(scope: Any, receive: Any, *, max_bytes: int) -> bytes:
             kind = value.split(b";", 1)[0].strip().lower()
             if kind != b"application/json" and not kind.endswith(b"+json"):
                 shown = kind.decode("latin-1")
-                raise Refused("unsupported_media_type", f"content-type must be application/json, not `{shown}`")
+                raise Refused(
+                    "unsupported_media_type", f"content-type must be application/json, not `{shown}`"
+                )
     if declared_bytes > max_bytes:
         raise _too_large(max_bytes)
     message = await receive()

@@ -64,7 +64,9 @@ class Door:
             return
         request_id = f"req-{secrets.token_hex(12)}"
         said = _said(request_id, scope["headers"])
-        scope["app"] = self  # so that the router raises for an unknown path or method instead of answering in prose
+        scope["app"] = (
+            self  # so that the router raises for an unknown path or method instead of answering in prose
+        )
         try:
             path: str = scope["path"]
             scope[SAID] = said
@@ -73,14 +75,18 @@ class Door:
             elif path not in OPEN_PATHS:
                 arrived_s = self._clock()
                 subject = await self._subject(_key_of(scope["headers"]))
-                scope[ARRIVAL] = Arrival(request_id, arrived_s, subject, scope["headers"], said, scope[SCOPE_KEY])
+                scope[ARRIVAL] = Arrival(
+                    request_id, arrived_s, subject, scope["headers"], said, scope[SCOPE_KEY]
+                )
             await self._app(scope, receive, send)
         except Refused as refused:
             await send_error(send, refused, request_id, said)
         except HTTPException as problem:
             await send_error(send, _routing_problem(problem, scope), request_id, said)
         except StoreUnavailable:
-            away = Refused("limits_unavailable", "the store is away; try again shortly", retry_after_s=_RETRY_AFTER_S)
+            away = Refused(
+                "limits_unavailable", "the store is away; try again shortly", retry_after_s=_RETRY_AFTER_S
+            )
             await send_error(send, away, request_id, said)
         except ClientLeft:
             pass  # nobody is there to be told
@@ -88,7 +94,9 @@ class Door:
             self._log.error("internal error", request_id=request_id, path=scope["path"], exc_info=fault)
             await self._answer_fault(scope, send, request_id, said)
 
-    async def _answer_fault(self, scope: Scope, send: Send, request_id: str, said: Sequence[tuple[bytes, bytes]]) -> None:
+    async def _answer_fault(
+        self, scope: Scope, send: Send, request_id: str, said: Sequence[tuple[bytes, bytes]]
+    ) -> None:
         refused = Refused("internal_error", "the gateway made a mistake; its log names this request's id")
         try:
             await send_error(send, refused, request_id, said)
@@ -117,7 +125,9 @@ class Door:
     def _check_admin(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         key = _key_of(headers)
         if key is None or not hmac.compare_digest(sha256(key).digest(), self._admin_key_digest):
-            raise Refused("invalid_api_key", "this path needs the admin key: `Authorization: Bearer <admin key>`")
+            raise Refused(
+                "invalid_api_key", "this path needs the admin key: `Authorization: Bearer <admin key>`"
+            )
 
 
 def _key_of(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:

@@ -23,7 +23,10 @@ def body_of(refused: Refused, request_id: str) -> bytes:
         "source": refused.source,
         "request_id": request_id,
     }
-    said: dict[str, Any] = {"error": {**error, **refused.details}, "headgate": {"attempts": list(refused.attempts)}}
+    said: dict[str, Any] = {
+        "error": {**error, **refused.details},
+        "headgate": {"attempts": list(refused.attempts)},
+    }
     return orjson.dumps(said)
 
 

@@ -114,7 +114,9 @@ def mode_of(asked: str, catalogue: Catalogue) -> str | None:
 
 def names(allow_lists: AllowLists, catalogue: Catalogue) -> list[str]:
     """What may be asked for: all models, then modes that choose something; or exactly what the lists name of it."""
-    modes = [mode for mode, tiers in catalogue.modes.items() if any(catalogue.tiers.get(tier) for tier in tiers)]
+    modes = [
+        mode for mode, tiers in catalogue.modes.items() if any(catalogue.tiers.get(tier) for tier in tiers)
+    ]
     if not allow_lists:
         return [*catalogue.models, *modes]
     first, *others = allow_lists
@@ -136,5 +138,9 @@ def _attempts(catalogue: Catalogue, models: Collection[str], reason: str) -> lis
 
 def _not_found(asked: str, allow_lists: AllowLists, catalogue: Catalogue) -> str:
     near = difflib.get_close_matches(asked, names(allow_lists, catalogue), n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else "; GET /v1/models lists them"
+    hint = (
+        f"; did you mean {' or '.join(f'`{name}`' for name in near)}?"
+        if near
+        else "; GET /v1/models lists them"
+    )
     return f"no model or tier is called `{asked}`{hint}"

@@ -3,7 +3,14 @@
 from functools import lru_cache
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _LABEL_SETS: Final = 4096
@@ -19,9 +26,14 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         by_backend = ("model", "provider")
         self.in_flight = Gauge("headgate_requests_in_flight", "Requests being served.", registry=registry)
-        self.store_up = Gauge("headgate_store_up", "1 while the store answers, 0 while it does not.", registry=registry)
+        self.store_up = Gauge(
+            "headgate_store_up", "1 while the store answers, 0 while it does not.", registry=registry
+        )
         requests = Counter(
-            "headgate_requests", "Requests by status and outcome.", (*by_backend, "status", "outcome"), registry=registry
+            "headgate_requests",
+            "Requests by status and outcome.",
+            (*by_backend, "status", "outcome"),
+            registry=registry,
         )
         duration = Histogram(
             "headgate_request_duration_seconds",
@@ -38,10 +50,17 @@ class Metrics:
             registry=registry,
         )
         attempts = Counter(
-            "headgate_attempts", "Requests sent to backends, by outcome.", ("backend", "outcome"), registry=registry
+            "headgate_attempts",
+            "Requests sent to backends, by outcome.",
+            ("backend", "outcome"),
+            registry=registry,
         )
-        tokens = Counter("headgate_tokens", "Tokens billed, by kind.", (*by_backend, "kind"), registry=registry)
-        cost = Counter("headgate_cost_microusd", "What answers cost, in micro-dollars.", by_backend, registry=registry)
+        tokens = Counter(
+            "headgate_tokens", "Tokens billed, by kind.", (*by_backend, "kind"), registry=registry
+        )
+        cost = Counter(
+            "headgate_cost_microusd", "What answers cost, in micro-dollars.", by_backend, registry=registry
+        )
         self._requests = lru_cache(_LABEL_SETS)(requests.labels)
         self._duration = lru_cache(_LABEL_SETS)(duration.labels)
         self._first_content = lru_cache(_LABEL_SETS)(first_content.labels)
@@ -50,7 +69,14 @@ class Metrics:
         self._cost = lru_cache(_LABEL_SETS)(cost.labels)
 
     def request(
-        self, *, model: str, provider: str, status: int, outcome: str, seconds: float, first_content_seconds: float | None
+        self,
+        *,
+        model: str,
+        provider: str,
+        status: int,
+        outcome: str,
+        seconds: float,
+        first_content_seconds: float | None,
     ) -> None:
         """A request is over."""
         self._requests(model, provider, status, outcome).inc()

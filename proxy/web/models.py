@@ -36,7 +36,9 @@ class Models:
         if asked not in offered:
             near = difflib.get_close_matches(asked, offered, n=3, cutoff=0.5)
             hint = f"; did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
-            raise Refused("model_not_found", f"this key sees no model or tier called `{asked}`{hint}", param="model")
+            raise Refused(
+                "model_not_found", f"this key sees no model or tier called `{asked}`{hint}", param="model"
+            )
         return _json(self._row(asked), arrival)
 
     def _row(self, name: str) -> dict[str, object]:

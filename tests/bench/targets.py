@@ -75,7 +75,6 @@ LAUNCHERS: Mapping[str, Callable[[int, int, Path], Launch]] = {"headgate": headg
 
 def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, object]:
     """A gateway as in real use: a price, a customer and a key whose limits are asked each time, JSON logs."""
-    limits = {"requests_per_minute": _REQUESTS_PER_MINUTE}
     return {
         "server": {"host": "127.0.0.1", "port": port, "data_dir": str(folder / "data")},
         "redis": {"url": "embedded"},
@@ -96,9 +95,16 @@ def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, obje
                 "max_output_tokens": 16_384,
             }
         ],
-        "customers": [{"id": "bench", "name": "Bench", "limits": limits}],
+        "customers": [
+            {"id": "bench", "name": "Bench", "limits": {"requests_per_minute": _REQUESTS_PER_MINUTE}}
+        ],
         "keys": [
-            {"id": "bench-key", "customer": "bench", "secret": "env:BENCH_GATEWAY_KEY", "limits": limits}
+            {
+                "id": "bench-key",
+                "customer": "bench",
+                "secret": "env:BENCH_GATEWAY_KEY",
+                "limits": {"requests_per_minute": _REQUESTS_PER_MINUTE},
+            }
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The wire to providers: aiohttp's connector owns connections, DNS, TLS and proxies; one small protocol reads an answer.
+"""The wire to providers: aiohttp's connector owns connections, DNS, TLS and proxies; a small protocol reads answers.
 
 For the time of one exchange a pooled connection is handed to `_Reading`, which parses the response with httptools and
 calls its receiver straight from the event loop's read: a chunk costs one loop turn and no task switch. Afterwards the
@@ -122,7 +122,14 @@ class Transport:
         await self._connector.close()
 
     async def send(
-        self, target: Target, extra_head: bytes, body: bytes, receiver: Receiver, *, connect_s: float, fresh: bool = False
+        self,
+        target: Target,
+        extra_head: bytes,
+        body: bytes,
+        receiver: Receiver,
+        *,
+        connect_s: float,
+        fresh: bool = False,
     ) -> Call:
         """Connect, write the request, and report what comes back to `receiver`.
 
@@ -143,12 +150,12 @@ class Transport:
         self._used.add(pooled)
         reading = _Reading(connection, transport, receiver, reused=reused)
         transport.set_protocol(reading)
-        transport.write(
-            b"%b\r\n%bcontent-length: %d\r\n\r\n%b" % (target.head, extra_head, len(body), body)
-        )
+        transport.write(b"%b\r\n%bcontent-length: %d\r\n\r\n%b" % (target.head, extra_head, len(body), body))
         return reading
 
-    async def _connect(self, target: Target, connect_s: float, *, fresh: bool) -> aiohttp.connector.Connection:
+    async def _connect(
+        self, target: Target, connect_s: float, *, fresh: bool
+    ) -> aiohttp.connector.Connection:
         timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
         try:
             while True:

@@ -17,12 +17,15 @@ def default_models() -> bytes:
 
 
 def from_settings(settings: schema.Settings) -> Catalogue:
-    """The catalogue of what can be reached: backends whose provider is disabled are left out, and models without any."""
+    """The catalogue of what can be reached: without backends of disabled providers, and models left without any."""
     models: dict[str, Model] = {}
     for model in settings.models:
         backends = tuple(
             Backend(
-                f"{backend.provider}/{backend.model}", backend.provider, backend.model, _price(backend.price or model.price)
+                f"{backend.provider}/{backend.model}",
+                backend.provider,
+                backend.model,
+                _price(backend.price or model.price),
             )
             for backend in model.backends
             if settings.providers[backend.provider].disabled is None
@@ -30,7 +33,8 @@ def from_settings(settings: schema.Settings) -> Catalogue:
         if backends:
             models[model.id] = Model(model.id, backends, model.context_tokens)
     tiers = {
-        name: tuple(model for model in tier.models if model in models) for name, tier in settings.tiers.items()
+        name: tuple(model for model in tier.models if model in models)
+        for name, tier in settings.tiers.items()
     }
     modes = {name: (tier[0], tier[1], tier[2]) for name, tier in settings.routing.modes.items()}
     for name in tiers:

@@ -1,4 +1,4 @@
-"""Over real HTTP: answers arrive as written, refusals have OpenAI's shape, and a client that leaves is seen."""
+"""Over real HTTP: answers arrive as written, refusals have OpenAI's shape, departures are noticed."""
 
 import asyncio
 from collections.abc import AsyncIterator

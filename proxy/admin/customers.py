@@ -1,0 +1,93 @@
+"""`/admin/v1/customers`: made, listed, shown, changed, deleted."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.admin.answers import answer, nothing, page
+from proxy.admin.bodies import DEFAULT_PRIORITY, CustomerBody, CustomerPatch, metadata_problem
+from proxy.admin.changes import changed_limits, merged
+from proxy.admin.reading import page_limit, read_body, read_query
+from proxy.exchange.errors import Refused
+from ratelimit.subjects.directory import Directory
+from ratelimit.subjects.types import Customer, NewCustomer
+
+_FIXED: Final = frozenset({"id", "managed", "created_at"})
+
+
+class Customers:
+    """The endpoints. Each raises DirectoryError for what the directory will not do."""
+
+    def __init__(self, directory: Directory, *, path: str, default_limits: Mapping[str, float]) -> None:
+        """
+        Args:
+            path: where the endpoints are, for `location`.
+            default_limits: what a new customer gets for each limit it does not name.
+        """
+        self._directory = directory
+        self._path = path
+        self._default_limits = default_limits
+
+    async def create(self, request: Request) -> Response:
+        body = await read_body(request, CustomerBody)
+        customer = await self._directory.create_customer(
+            NewCustomer(
+                body.id,
+                body.name or body.id,
+                limits={**self._default_limits, **body.limits.model_dump(exclude_none=True)},
+                models=body.models,
+                priority=body.priority or DEFAULT_PRIORITY,
+                metadata=body.metadata or {},
+            )
+        )
+        return answer(request, customer.public(), status=201, location=f"{self._path}/{customer.id}")
+
+    async def list(self, request: Request) -> Response:
+        query = read_query(request, ("limit", "after"))
+        found = await self._directory.list_customers(query.get("after") or None, page_limit(query))
+        return page(request, [customer.public() for customer in found.items], found.next_cursor)
+
+    async def one(self, request: Request) -> Response:
+        customer = await self._directory.get_customer(request.path_params["id"])
+        return answer(request, customer.public())
+
+    async def update(self, request: Request) -> Response:
+        patch = await read_body(request, CustomerPatch, fixed=_FIXED)
+        customer = await self._directory.update_customer(
+            request.path_params["id"], lambda old: _changed(old, patch)
+        )
+        return answer(request, customer.public())
+
+    async def delete(self, request: Request) -> Response:
+        await self._directory.delete_customer(request.path_params["id"])
+        return nothing(request)
+
+
+def _changed(customer: Customer, patch: CustomerPatch) -> Customer:
+    named = patch.model_fields_set
+    changes: dict[str, Any] = {}
+    if "name" in named:
+        changes["name"] = patch.name or customer.id
+    if "limits" in named:
+        changes["limits"] = changed_limits(customer.limits, patch.limits)
+    if "models" in named:
+        changes["models"] = patch.models
+    if "priority" in named:
+        changes["priority"] = patch.priority or DEFAULT_PRIORITY
+    if "metadata" in named:
+        changes["metadata"] = _changed_metadata(customer.metadata, patch.metadata)
+    if "disabled" in named:
+        changes["disabled"] = patch.disabled
+    return replace(customer, **changes)
+
+
+def _changed_metadata(metadata: Mapping[str, object], patch: Mapping[str, Any] | None) -> dict[str, Any]:
+    result = {} if patch is None else merged(metadata, patch)
+    # Small by itself, a change may still make the whole too large.
+    problem = metadata_problem(result)
+    if problem is not None:
+        raise Refused("invalid_request", f"metadata: {problem}", param="metadata")
+    return result
