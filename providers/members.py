@@ -107,8 +107,11 @@ def _end_of_value(raw: bytes, start: int, parsed: Any) -> int:
         return scalar.end()
     # Clients that write compact JSON (the usual SDKs do) wrote what orjson writes, and a whole container is no
     # prefix of another one. Others pay for a walk over strings and brackets.
-    compact = orjson.dumps(parsed)
-    if raw.startswith(compact, start):
+    try:
+        compact = orjson.dumps(parsed)
+    except orjson.JSONEncodeError:  # nested more deeply than orjson writes, though not than it reads
+        compact = None
+    if compact is not None and raw.startswith(compact, start):
         return start + len(compact)
     depth = 0
     for token in _STRUCTURE.finditer(raw, start):

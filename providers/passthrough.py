@@ -14,8 +14,11 @@ from providers.types import Frame, Unparsable, UpstreamError
 class Inspector(Protocol):
     """What pass-through must know of a dialect. Frozen; shared by all requests."""
 
-    def quiet(self, run: bytes) -> bool:
-        """Whether nothing in this run of frames needs parsing. A byte search; false alarms only cost time."""
+    def first_mark(self, run: bytes, start: int) -> int:
+        """Where in this run of frames, from `start` on, something may need parsing; negative: nowhere.
+
+        A byte search; false alarms only cost time.
+        """
         ...
 
     def inspect(self, raw: bytes) -> Frame:
@@ -69,16 +72,9 @@ class Passthrough:
             return (Frame(b"", marked=True, error=error),)
         if not run:
             return ()
-        if (
-            self._content_seen
-            and not self._finish_seen
-            and not self._many_choices
-            and self._inspector.quiet(run)
-        ):
-            self._relayed_frames += run.count(b"\n\n") or 1
-            self._relayed_bytes += len(run)
-            return (Frame(run),)
-        return [self._read(raw) for raw in sse.frames(run)]
+        if b"\r" in run:  # frames end in more ways than one: take them one by one
+            return [self._read(raw) for raw in sse.frames(run)]
+        return self._cut(run)
 
     def close(self) -> Sequence[Frame]:
         """The end of the body: a last frame without its blank line counts when it can be read whole."""
@@ -97,6 +93,27 @@ class Passthrough:
         """
         text_bytes = self._relayed_bytes - self._relayed_frames * self._frame_overhead_bytes
         return max(self._relayed_frames, text_bytes // 4)
+
+    def _cut(self, run: bytes) -> Sequence[Frame]:
+        """The frames of a run; those between two marks, in which nothing is remarkable, stay together."""
+        found: list[Frame] = []
+        start, end = 0, len(run)
+        while start < end:
+            if self._content_seen and not self._finish_seen and not self._many_choices:
+                mark = self._inspector.first_mark(run, start)
+                border = end if mark < 0 else run.rfind(b"\n\n", start, mark) + 2
+                if border > start + 1:
+                    quiet = run[start:border]
+                    self._relayed_frames += quiet.count(b"\n\n")
+                    self._relayed_bytes += len(quiet)
+                    found.append(Frame(quiet))
+                    start = border
+                    continue
+            blank = run.find(b"\n\n", start)
+            border = end if blank < 0 else blank + 2  # a stray line end may be left over
+            found.append(self._read(run[start:border]))
+            start = border
+        return found
 
     def _read(self, raw: bytes) -> Frame:
         try:

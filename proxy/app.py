@@ -117,7 +117,7 @@ class Gateway:
                 wall_clock_s=_wall_clock_s,
             )
             self.app = Door(
-                Router(self._routes(exchange, directory)),
+                Router(self._routes(exchange, directory), redirect_slashes=False),
                 lookup,
                 admin_key_digest=self._admin_key_digest,
                 clock=monotonic,

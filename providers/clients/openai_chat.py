@@ -9,7 +9,7 @@ import orjson
 from providers import events
 from providers.members import DuplicateMember, locate
 from providers.types import Canonical, Completion, Frame, RequestError, UpstreamError, Usage
-from providers.upstreams.openai_chat import edit
+from providers.upstreams.openai_chat import edit, index_of
 
 DONE: Final = b"data: [DONE]\n\n"
 _T = TypeVar("_T")
@@ -68,6 +68,7 @@ class OpenAIChat:
 
     def usage_json(self, usage: Usage, *, cost_usd: float | None, upstream_cost_usd: float | None) -> bytes:
         """The `usage` object of an answer: the provider's own, with what it cost here."""
+        details = usage.reported.get("cost_details")
         return orjson.dumps(
             {
                 **usage.reported,
@@ -77,7 +78,7 @@ class OpenAIChat:
                 or usage.input_tokens + usage.output_tokens,
                 "cost": cost_usd,
                 "cost_details": {
-                    **(usage.reported.get("cost_details") or {}),
+                    **(details if isinstance(details, dict) else {}),
                     "upstream_inference_cost": upstream_cost_usd,
                 },
                 **({"estimated": True} if usage.estimated else {}),
@@ -102,7 +103,7 @@ def _what_is_wrong(body: bytes, problem: orjson.JSONDecodeError) -> str:
         return f"the body is not valid UTF-8 (byte {undecodable.start})"
     if not body.strip():
         return "the body is empty; a JSON object was expected"
-    if "recursion" in problem.msg:
+    if "depth limit" in problem.msg:
         return "the body is nested too deeply (more than 1,024 levels)"
     return f"the body is not valid JSON (line {problem.lineno}, column {problem.colno})"
 
@@ -136,7 +137,7 @@ class Closer:
         assert frame.members is not None
         choices = []
         for choice in frame.members["choices"]:
-            if choice.get("index", 0) not in repeated:
+            if not isinstance(choice, dict) or index_of(choice) not in repeated:
                 choices.append(choice)
             elif frame.content:
                 choices.append({**choice, "finish_reason": None})
@@ -144,7 +145,9 @@ class Closer:
             return None
         return replace(
             frame,
-            raw=edit(frame.raw, {"choices": orjson.dumps(choices)}, _USAGE if frame.usage else _NONE),
+            raw=edit(
+                frame.raw, frame.members, {"choices": orjson.dumps(choices)}, _USAGE if frame.usage else _NONE
+            ),
             members={**frame.members, "choices": choices},
             finished=tuple(index for index in frame.finished if index not in repeated),
         )
@@ -152,14 +155,16 @@ class Closer:
     def finish(self, frame: Frame, usage: bytes | None, extra: bytes | None) -> bytes:
         """The last finish frame: with usage and block, or, when a usage chunk follows, with neither."""
         put = {name: value for name, value in (("usage", usage), ("headgate", extra)) if value is not None}
-        reported_here = frame.members is not None and isinstance(frame.members.get("usage"), dict)
+        assert frame.members is not None
+        reported_here = isinstance(frame.members.get("usage"), dict)
         if not put and not reported_here:
             return frame.raw
-        return edit(frame.raw, put, _USAGE if usage is None and reported_here else _NONE)
+        return edit(frame.raw, frame.members, put, _USAGE if usage is None and reported_here else _NONE)
 
     def usage(self, base: Frame, usage: bytes, extra: bytes) -> bytes:
         """The usage chunk. `base` is the provider's own one, or any frame of the answer that has its ids."""
-        return edit(base.raw, {"choices": b"[]", "usage": usage, "headgate": extra})
+        assert base.members is not None
+        return edit(base.raw, base.members, {"choices": b"[]", "usage": usage, "headgate": extra})
 
     def error(
         self, error: UpstreamError, status: int, usage: bytes, extra: bytes, base: Frame | None
@@ -191,7 +196,7 @@ class Closer:
 
     def plain(self, completion: Completion, usage: bytes, extra: bytes) -> bytes:
         """A plain answer with usage and block."""
-        return edit(completion.raw, {"usage": usage, "headgate": extra})
+        return edit(completion.raw, completion.members, {"usage": usage, "headgate": extra})
 
 
 _CLOSER: Final = Closer()

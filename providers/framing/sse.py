@@ -43,7 +43,8 @@ class Splitter:
         window = overlap + data if overlap else data
         end = _last_end(window)
         if end <= 0:
-            held.append(data)
+            if data:  # an empty piece would push the overlap out of sight
+                held.append(data)
             self._held_bytes += len(data)
             if self._held_bytes > MAX_FRAME_BYTES:
                 raise FrameTooLarge
@@ -97,10 +98,10 @@ def payload(frame: bytes) -> bytes | None:
 
 def payload_span(frame: bytes) -> tuple[int, int] | None:
     """Where the payload lies when it is one `data:` line, as nearly always; else `None`."""
-    start = frame.find(b"data:")
-    if start < 0 or frame.find(b"\ndata", start + 5) >= 0 or frame.find(b"\rdata", start + 5) >= 0:
+    start = frame.find(b"data")
+    if start < 0 or frame[start + 4 : start + 5] != b":" or (start > 0 and frame[start - 1] not in b"\r\n"):
         return None
-    if start > 0 and frame[start - 1] not in b"\r\n":
+    if frame.find(b"\ndata", start + 5) >= 0 or frame.find(b"\rdata", start + 5) >= 0:
         return None
     end = len(frame)
     for mark in (b"\n", b"\r"):

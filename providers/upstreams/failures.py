@@ -4,6 +4,7 @@ Sources: the providers' error pages (platform.openai.com/docs/guides/error-codes
 openrouter.ai/docs/api-reference/errors, November 2026) and recorded error answers.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -85,7 +86,11 @@ def from_body(problem: Any, *, status: int, retry_after_s: float | None = None) 
         status in (200, 400, 413, 422) and bool(_OVERFLOW.search(str(message)))
     )
     if status == 200:
-        number = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else 0
+        number = (
+            int(code)
+            if isinstance(code, int) or (isinstance(code, str) and len(code) == 3 and code.isdecimal())
+            else 0
+        )
         status = number if 400 <= number <= 599 else 0
         said = next((_BY_CODE[word] for word in words if word in _BY_CODE), None)
         kind: ErrorKind = kind_of_status(status) if status else said or "overloaded"
@@ -120,7 +125,9 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         if value is None:
             continue
         try:
-            return max(0.0, float(value) * unit_s)
+            wished_s = float(value) * unit_s
         except ValueError:
             continue
+        if math.isfinite(wished_s):
+            return max(0.0, wished_s)
     return None

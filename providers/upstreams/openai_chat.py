@@ -30,6 +30,7 @@ _MAPPED_FINISH: Final = {
     "model_length": "length",  # mistral, docs.mistral.ai/api, November 2026
     "insufficient_system_resource": "length",  # deepseek, api-docs.deepseek.com, November 2026: cut short
     "tool_use": "tool_calls",
+    "tool_call": "tool_calls",  # azure with gpt-oss, recorded 2026
     "sensitive": "content_filter",  # zai, docs.z.ai, November 2026
     "safety": "content_filter",
 }
@@ -38,6 +39,9 @@ _MAPPED_FINISH: Final = {
 # asked for: then the gateway has chosen already. (`usage`, an object in a request, is OpenRouter's own switch.)
 _GATEWAY_MEMBERS: Final = frozenset({"headgate", "models", "provider", "session_id"})
 _OPENROUTER_MEMBERS: Final = frozenset({"models", "provider", "session_id"})
+
+_TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal")
+_RICH: Final = ("tool_calls", "function_call", "audio", "images", "reasoning_details")
 
 _FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*(?!null)\S')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
@@ -89,7 +93,7 @@ class OpenAIChat:
 
     def estimated_output_tokens(self, completion: Completion) -> int:
         """A guess for a plain answer whose provider reported no usage: four bytes of text make a token."""
-        messages = (choice.get("message") or {} for choice in completion.members["choices"])
+        messages = (_object(choice, "message") for choice in _choices(completion.members))
         return sum(_content_of(message)[0] for message in messages) // 4 + 1
 
     def reader(self, *, many_choices: bool) -> Passthrough:
@@ -104,13 +108,20 @@ class OpenAIChat:
         """An answer whose status is not 200, in one form."""
         return classify(status, headers, body)
 
+    def first_mark(self, run: bytes, start: int) -> int:
+        """See `passthrough.Inspector`. Counts at C speed; searches only where they say that it is worth it."""
+        found = [run.find(b'"error"', start), run.find(b"[DONE]", start)]
+        if run.count(b'"finish_reason"', start) != run.count(b'"finish_reason":null', start):
+            finish = _FINISH.search(run, start)
+            found.append(-1 if finish is None else finish.start())
+        if run.count(b'"usage"', start) != run.count(b'"usage":null', start):
+            usage = _USAGE.search(run, start)
+            found.append(-1 if usage is None else usage.start())
+        return min((position for position in found if position >= 0), default=-1)
+
     def quiet(self, run: bytes) -> bool:
-        """See `passthrough.Inspector`. Two counts at C speed; a search only where they differ."""
-        if run.count(b'"finish_reason"') != run.count(b'"finish_reason":null') and _FINISH.search(run):
-            return False
-        if run.count(b'"usage"') != run.count(b'"usage":null') and _USAGE.search(run):
-            return False
-        return b'"error"' not in run and b"data: [DONE]" not in run and b"data:[DONE]" not in run
+        """Whether nothing in `run` needs parsing."""
+        return self.first_mark(run, 0) < 0
 
     def inspect(self, raw: bytes) -> Frame:
         """See `passthrough.Inspector`."""
@@ -121,26 +132,34 @@ class OpenAIChat:
             return Frame(raw, marked=True, done=True)
         members = _parse(data)
         if members.get("error"):
-            return Frame(raw, marked=True, error=from_body(members["error"], status=200), members=members)
-        choices = [choice for choice in members.get("choices") or () if isinstance(choice, dict)]
-        finished = tuple(_index(choice) for choice in choices if choice.get("finish_reason"))
+            error = from_body(members["error"], status=200)
+            return Frame(raw, marked=True, error=error, usage=read_usage(members), members=members)
+        indexes: list[int] = []
+        finished: list[int] = []
+        text_bytes, has_content = 0, False
+        broken: UpstreamError | None = None
+        for choice in _choices(members):
+            indexes.append(index_of(choice))
+            if reason := choice.get("finish_reason"):
+                finished.append(indexes[-1])
+                if reason == "error":
+                    broken = UpstreamError("overloaded", "the provider ended the answer with an error")
+            delta = choice.get("delta") or choice.get("message")
+            chars, content = _content_of(delta) if isinstance(delta, dict) else (0, False)
+            text_bytes += chars
+            has_content = has_content or content
         if finished:
             raw, members = _with_known_finish(raw, members)
         usage = read_usage(members)
-        text_bytes, has_content = 0, False
-        for choice in choices:
-            chars, content = _content_of(choice.get("delta") or choice.get("message") or {})
-            text_bytes += chars
-            has_content = has_content or content
         return Frame(
             raw,
-            marked=bool(choices) or usage is not None,
+            marked=bool(indexes) or usage is not None,
             content=has_content,
             text_bytes=text_bytes,
-            choices=tuple(_index(choice) for choice in choices),
-            finished=finished,
+            choices=tuple(indexes),
+            finished=tuple(finished),
             usage=usage,
-            error=_ended_in_error(choices),
+            error=broken,
             members=members,
         )
 
@@ -173,13 +192,13 @@ def read_usage(members: Mapping[str, Any]) -> Usage | None:
 class Decoder:
     """Upstream bytes in, events out. One per response."""
 
-    __slots__ = ("_dialect", "_done", "_splitter", "_unfinished")
+    __slots__ = ("_dialect", "_finished", "_seen", "_splitter")
 
     def __init__(self, dialect: OpenAIChat) -> None:
         self._dialect = dialect
         self._splitter = sse.Splitter()
-        self._unfinished: set[int] | None = None
-        self._done = False
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
 
     def feed(self, data: bytes) -> Sequence[events.Event]:
         """Events that `data` completes.
@@ -207,7 +226,7 @@ class Decoder:
             except UpstreamError as error:
                 if error.kind != "protocol":
                     raise
-        if self._unfinished is None or self._unfinished:
+        if not self._seen or self._seen - self._finished:
             raise UpstreamError("protocol", "the provider's stream was cut short")
         return last
 
@@ -221,16 +240,15 @@ class Decoder:
         if frame.members is None:
             return []
         found: list[events.Event] = []
-        for choice in frame.members.get("choices") or ():
-            index = _index(choice)
-            self._unfinished = (self._unfinished or set()) | {index}
-            found += _delta_events(index, choice.get("delta") or {})
-        for choice in frame.members.get("choices") or ():
+        choices = _choices(frame.members)
+        for choice in choices:
+            found += _delta_events(index_of(choice), _object(choice, "delta"))
+        for choice in choices:
             if reason := choice.get("finish_reason"):
-                index = _index(choice)
-                assert self._unfinished is not None
-                self._unfinished.discard(index)
-                found.append(events.Finish(index, reason, choice.get("native_finish_reason") or reason))
+                native = str(choice.get("native_finish_reason") or reason)
+                found.append(events.Finish(index_of(choice), reason, native))
+        self._seen.update(frame.choices)
+        self._finished.update(frame.finished)
         if frame.usage is not None:
             found.append(events.UsageReport(frame.usage))
         return found
@@ -248,17 +266,21 @@ def _delta_events(index: int, delta: Mapping[str, Any]) -> list[events.Event]:
         found.append(events.Text(index, content))
     elif content:
         found.append(events.Opaque(index, "content", content))
-    if refusal := delta.get("refusal"):
+    refusal = delta.get("refusal")
+    if isinstance(refusal, str) and refusal:
         found.append(events.Refusal(index, refusal))
-    for position, call in enumerate(delta.get("tool_calls") or ()):
-        function = call.get("function") or {}
+    calls = delta.get("tool_calls")
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        if not isinstance(call, dict):
+            continue
+        function = _object(call, "function")
         found.append(
             events.ToolDelta(
                 index,
                 call_index=call["index"] if isinstance(call.get("index"), int) else position,
-                call_id=call.get("id") or "",
-                name=function.get("name") or "",
-                arguments=function.get("arguments") or "",
+                call_id=_string(call, "id"),
+                name=_string(function, "name"),
+                arguments=_string(function, "arguments"),
             )
         )
     found += [
@@ -282,16 +304,13 @@ def _parse(data: bytes) -> dict[str, Any]:
 def _content_of(delta: Mapping[str, Any]) -> tuple[int, bool]:
     """Bytes of text in a delta, and whether it holds any content at all."""
     text_bytes = 0
-    for name in ("content", "reasoning_content", "reasoning", "refusal"):
+    for name in _TEXTS:
         value = delta.get(name)
-        if isinstance(value, str) and not (name == "reasoning" and delta.get("reasoning_content")):
+        if value and isinstance(value, str) and not (name == "reasoning" and delta.get("reasoning_content")):
             text_bytes += len(value.encode())
-    rich = any(
-        delta.get(name) for name in ("tool_calls", "function_call", "audio", "images", "reasoning_details")
-    )
-    return text_bytes, text_bytes > 0 or rich or (isinstance(delta.get("content"), list) and bool(
-        delta["content"]
-    ))
+    if text_bytes:
+        return text_bytes, True
+    return 0, bool(delta.get("content")) or any(delta.get(name) for name in _RICH)
 
 
 def _with_known_finish(raw: bytes, members: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
@@ -309,41 +328,52 @@ def _with_known_finish(raw: bytes, members: dict[str, Any]) -> tuple[bytes, dict
         }
         for choice in choices
     ]
-    members = {**members, "choices": mapped}
-    return edit(raw, {"choices": orjson.dumps(mapped)}), members
+    before, members = members, {**members, "choices": mapped}
+    return edit(raw, before, {"choices": orjson.dumps(mapped)}), members
 
 
-def edit(raw: bytes, put: Mapping[str, bytes], drop: frozenset[str] = frozenset()) -> bytes:
+def edit(
+    raw: bytes, members: Mapping[str, Any], put: Mapping[str, bytes], drop: frozenset[str] = frozenset()
+) -> bytes:
     """Edit top-level members of the JSON in a frame or a plain body; all other bytes stay.
 
     A payload spread over several `data:` lines comes back on one.
+
+    Args:
+        members: the JSON, parsed.
     """
-    if raw.lstrip()[:1] == b"{":
-        return splice(raw, locate(raw, orjson.loads(raw)), put, drop)
+    if raw[:1] == b"{" or raw.lstrip()[:1] == b"{":
+        return splice(raw, locate(raw, members), put, drop)
     span = sse.payload_span(raw)
     if span is None:
         data = sse.payload(raw)
         assert data is not None
-        return b"data: " + splice(data, locate(data, orjson.loads(data)), put, drop) + b"\n\n"
+        data = data.replace(b"\n", b" ")  # between tokens only: within strings JSON escapes line ends
+        return b"data: " + splice(data, locate(data, members), put, drop) + b"\n\n"
     data = raw[span[0] : span[1]]
-    return raw[: span[0]] + splice(data, locate(data, orjson.loads(data)), put, drop) + raw[span[1] :]
+    return raw[: span[0]] + splice(data, locate(data, members), put, drop) + raw[span[1] :]
 
 
 def _known_finish(choice: Any) -> bool:
-    return (
-        not isinstance(choice, dict)
-        or not choice.get("finish_reason")
-        or choice["finish_reason"] in FINISH_REASONS
-    )
+    reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+    return not reason or (isinstance(reason, str) and reason in FINISH_REASONS)
 
 
-def _ended_in_error(choices: Sequence[Mapping[str, Any]]) -> UpstreamError | None:
-    if any(choice.get("finish_reason") == "error" for choice in choices):
-        return UpstreamError("overloaded", "the provider ended the answer with an error")
-    return None
+def _choices(members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = members.get("choices")
+    return [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
 
 
-def _index(choice: Mapping[str, Any]) -> int:
+def _string(members: Mapping[str, Any], name: str) -> str:
+    """A member that should be a string; an object in its place (arguments, at times) is spelled as JSON."""
+    value = members.get(name)
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode() if isinstance(value, dict) else ""
+
+
+def index_of(choice: Mapping[str, Any]) -> int:
+    """Which choice this is; a provider that names none means the first."""
     index = choice.get("index")
     return index if isinstance(index, int) else 0
 

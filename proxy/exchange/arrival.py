@@ -25,3 +25,10 @@ class Arrival:
     headers: Sequence[tuple[bytes, bytes]]
     said: Sequence[tuple[bytes, bytes]]
     connection: Connection
+
+    @property
+    def client_request_id(self) -> str | None:
+        """What the client itself calls this request, if it does."""
+        return next(
+            (value.decode("latin-1") for name, value in self.said if name == b"x-client-request-id"), None
+        )

@@ -14,6 +14,8 @@ Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
 SCOPE_KEY: Final = "headgate.connection"
 KEEP_ALIVE_COMMENT: Final = b": headgate is waiting for the provider\n\n"
+LARGE_END_BYTES: Final = 64 * 1024
+"""An end of this size may fill the transport's buffer; most plain answers and all ends of streams are smaller."""
 
 
 class Listener(Protocol):
@@ -122,6 +124,13 @@ class Downstream:
         if self._pending or self._connection.paused:
             self._pending.append(data)
             return
+        if len(data) > LARGE_END_BYTES:
+            # Ended only when the client has read most of it: until then `close` watches it.
+            self._drive({"type": "http.response.body", "body": data, "more_body": True})
+            if self._connection.paused:
+                self._pending.append(b"")
+                return
+            data = b""
         self._drive({"type": "http.response.body", "body": data, "more_body": False})
 
     async def close(self) -> None:

@@ -43,6 +43,7 @@ class Record:
     Attributes:
         request_id: made here; also the generation id.
         key_id, customer_id: who asked.
+        client_request_id: the client's own name for it, if it sent one.
         asked: the model or tier named in the request.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
@@ -51,8 +52,8 @@ class Record:
     """
 
     __slots__ = (
-        "_clock", "arrived_s", "asked", "customer_id", "finished_s", "first_content_s", "key_id", "outcome", "plan",
-        "request_id", "status", "stream", "tries", "usage",
+        "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
+        "outcome", "plan", "request_id", "status", "stream", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +62,7 @@ class Record:
         self.request_id = request_id
         self.key_id = key_id
         self.customer_id = customer_id
+        self.client_request_id: str | None = None
         self.arrived_s = arrived_s
         self._clock = clock
         self.asked = ""
@@ -207,6 +209,8 @@ class Record:
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier
             fields["headgate.decision.source"] = self.plan.verdict.source
+        if self.client_request_id is not None:
+            fields["headgate.client_request_id"] = self.client_request_id
         if self.usage is not None:
             fields["gen_ai.usage.input_tokens"] = self.usage.input_tokens
             fields["gen_ai.usage.output_tokens"] = self.usage.output_tokens

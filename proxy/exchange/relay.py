@@ -52,6 +52,7 @@ class Tail(Protocol[F_contra]):
     @property
     def complete(self) -> bool: ...
     def feed(self, frame: F_contra) -> bytes: ...
+    def note(self, frame: F_contra) -> None: ...
     def close(self, end_mark: F_contra | None) -> bytes: ...
     def broken(self, error: Exception) -> bytes: ...
 
@@ -215,6 +216,7 @@ class StreamRelay(_Attempt, Generic[F]):
         self._client.listen(self)
 
     def on_body(self, data: bytes) -> None:
+        first = not self._last_byte_s
         self._last_byte_s = self._clock()
         if self._failed_body is not None:
             self._collect_error(data)
@@ -225,6 +227,7 @@ class StreamRelay(_Attempt, Generic[F]):
         for frame in self._reader.feed(data):
             if frame.error is not None:
                 self._send(leaving)
+                tail.note(frame)
                 self._broken(frame.error)
                 return
             if frame.done:
@@ -236,8 +239,8 @@ class StreamRelay(_Attempt, Generic[F]):
                 self._commit()
         if leaving:
             self._send(leaving)
-        if tail.complete and not was_complete:
-            self._arm()
+        if first or (tail.complete and not was_complete):
+            self._arm()  # a stall, or the end of the answer, may now be due before what the timer is set to
 
     def on_end(self) -> None:
         if self._failed_body is not None:
@@ -248,6 +251,7 @@ class StreamRelay(_Attempt, Generic[F]):
         for frame in self._reader.close():
             if frame.error is not None:
                 self._send(leaving)
+                self._tail.note(frame)
                 self._broken(frame.error)
                 return
             if frame.done:
@@ -276,6 +280,8 @@ class StreamRelay(_Attempt, Generic[F]):
         self._paused = False
         self._last_byte_s = max(self._last_byte_s, self._clock())  # we kept the provider waiting, not it us
         super().client_resumed()
+        if not self._over:
+            self._arm()
 
     def _send(self, leaving: list[bytes]) -> None:
         if not leaving:

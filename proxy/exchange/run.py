@@ -11,7 +11,7 @@ from proxy.exchange.admission import Admissions
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.dispatch import Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
-from proxy.exchange.errors import Refused
+from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, plan
@@ -77,6 +77,7 @@ class Exchange:
             customer_id=arrival.subject.customer_id,
             clock=self._clock,
         )
+        record.client_request_id = arrival.client_request_id
         downstream = Downstream(
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
@@ -149,7 +150,9 @@ class Exchange:
         """Every attempt failed after a comment had gone out: the error is a frame."""
         from providers.types import UpstreamError
 
-        error = UpstreamError("protocol", refused.message)
+        # The code is the kind of the provider's failure, or says that its context is too small.
+        kind = next((kind for kind in UPSTREAM if kind == refused.code), "bad_request")
+        error = UpstreamError(kind, refused.message)
         downstream.end(client.closer().error(error, refused.status, b"null", record.block(), None))
 
 

@@ -124,6 +124,13 @@ class Tail(Generic[F]):
             return leaving + self._late_usage(frame)
         return leaving + frame.raw
 
+    def note(self, frame: F) -> None:
+        """What a frame with an error reports counts, though the frame itself does not leave."""
+        if self._base is None:
+            self._base = frame
+        if frame.usage is not None:
+            self.usage = frame.usage
+
     def close(self, end_mark: F | None) -> bytes:
         """End a complete answer. `end_mark` is the provider's own, `None` where it sent none."""
         held = self._held

@@ -83,6 +83,12 @@ class RawClient:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
         return cls(sock)
 
+    @property
+    def port(self) -> int:
+        """The client's own."""
+        number: int = self._sock.getsockname()[1]
+        return number
+
     async def send(self, data: bytes) -> None:
         await asyncio.wait_for(self._loop.sock_sendall(self._sock, data), WAIT_S)
 

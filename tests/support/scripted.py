@@ -25,7 +25,7 @@ Headers = Sequence[tuple[str, str]]
 Script = Callable[["Exchange"], Awaitable[None]]
 
 
-class GatewayLeft(Exception):  # noqa: N818 - nothing went wrong: the gateway closed the connection
+class GatewayLeft(Exception):
     """The gateway closed the connection under the script, which ends here."""
 
 
@@ -39,6 +39,7 @@ class Exchange:
         closed: the gateway has closed the connection, or lost it.
         closed_s: when, on the loop's clock.
         taken_bytes: how much of the answer the kernel has taken.
+        go: for scripts that wait until the test releases them.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Exchange:
         self.closed = asyncio.Event()
         self.closed_s = 0.0
         self.taken_bytes = 0
-        self.left_by_us = False
+        self.go = asyncio.Event()
         self._wire = wire
 
     @property
@@ -101,12 +102,10 @@ class Exchange:
 
     def fin(self) -> None:
         """Close the connection; what was written still arrives."""
-        self.left_by_us = True
         self._wire.transport.close()
 
     def reset(self) -> None:
         """Drop the connection with a RST."""
-        self.left_by_us = True
         self._wire.reset()
 
     async def until_closed(self, within_s: float = WAIT_S) -> float:

@@ -185,6 +185,7 @@ class _Reading(asyncio.Protocol):
         "_head_bytes",
         "_head_seen",
         "_headers",
+        "_keep_alive",
         "_linger_timer",
         "_over",
         "_parser",
@@ -217,6 +218,7 @@ class _Reading(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._until_eof = False
         self._complete = False
+        self._keep_alive = False
         self._problem: str | None = None
         self._over = False
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -244,7 +246,7 @@ class _Reading(asyncio.Protocol):
         if self._problem is not None:
             self._break(self._problem)
         elif self._complete:
-            self._end(keep=self._parser.should_keep_alive())
+            self._end(keep=self._keep_alive)
 
     def eof_received(self) -> bool:
         return False  # the transport closes itself; connection_lost tells the rest
@@ -293,6 +295,7 @@ class _Reading(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status >= 200:
             self._complete = True
+            self._keep_alive = self._parser.should_keep_alive()  # the parser forgets it right after
 
     # The receiver calls these.
 

@@ -1,0 +1,192 @@
+"""`headgate customers`: make, list, show, change and delete customers of a running gateway."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+import orjson
+
+from proxy.cli.api import (
+    Api,
+    Record,
+    connected,
+    either,
+    json_option,
+    limits_text,
+    models_text,
+    plain_text,
+    read_limits,
+    read_new_limits,
+    read_pairs,
+    record_path,
+    show_json,
+    show_list,
+    show_record,
+    state_text,
+)
+
+_PATH: Final = "/admin/v1/customers"
+
+_COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
+    "id": lambda record: plain_text(record.get("id")),
+    "name": lambda record: plain_text(record.get("name")),
+    "limits": lambda record: limits_text(record.get("limits")),
+    "models": lambda record: models_text(record.get("models")),
+    "priority": lambda record: plain_text(record.get("priority")),
+    "state": state_text,
+    "managed": lambda record: plain_text(record.get("managed")),
+}
+_DETAILS: Final[Mapping[str, Callable[[Record], str]]] = {
+    **_COLUMNS,
+    "metadata": lambda record: orjson.dumps(record.get("metadata")).decode(),
+    "created": lambda record: plain_text(record.get("created_at")),
+}
+
+
+@click.group()
+def customers() -> None:
+    """Manage customers of a running gateway."""
+
+
+@customers.command()
+@click.argument("customer_id", metavar="ID")
+@click.option("--name", help="For people to read; the id unless given.")
+@click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=NUMBER",
+    multiple=True,
+    callback=read_new_limits,
+    help="Like requests_per_minute=60. Repeat for more; what is not named is as the gateway's configuration has it.",
+)
+@click.option(
+    "--model", "models", metavar="NAME", multiple=True, help="A model or tier it may use; repeat for more."
+)
+@click.option("--priority", metavar="WORD", help="`normal` unless given.")
+@click.option("--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Repeat for more.")
+@json_option
+@connected
+def create(
+    api: Api,
+    customer_id: str,
+    name: str | None,
+    limits: Mapping[str, float],
+    models: Sequence[str],
+    priority: str | None,
+    metadata: Mapping[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Make a customer."""
+    body: dict[str, Any] = {"id": customer_id, "limits": limits, "metadata": metadata}
+    if name is not None:
+        body["name"] = name
+    if models:
+        body["models"] = models
+    if priority is not None:
+        body["priority"] = priority
+    _show(api.call("POST", _PATH, body), as_json=as_json)
+
+
+@customers.command("list")
+@json_option
+@connected
+def list_(api: Api, *, as_json: bool) -> None:
+    """List all customers."""
+    found = api.everything(_PATH, {})
+    if as_json:
+        show_json({"object": "list", "data": found, "next": None})
+    elif found:
+        show_list(_COLUMNS, found)
+    else:
+        click.echo("There are no customers.", err=True)
+
+
+@customers.command()
+@click.argument("customer_id", metavar="ID")
+@json_option
+@connected
+def get(api: Api, customer_id: str, *, as_json: bool) -> None:
+    """Show a customer."""
+    _show(api.call("GET", record_path(_PATH, customer_id)), as_json=as_json)
+
+
+@customers.command()
+@click.argument("customer_id", metavar="ID")
+@click.option("--name", help="For people to read.")
+@click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=NUMBER",
+    multiple=True,
+    callback=read_limits,
+    help="Like usd_per_day=5; NAME=none removes it. Repeat for more; what is not named stays.",
+)
+@click.option("--no-limits", is_flag=True, help="Remove all limits.")
+@click.option("--model", "models", metavar="NAME", multiple=True, help="Replaces the list; repeat for more.")
+@click.option("--all-models", is_flag=True, help="Remove the list: all models may be used.")
+@click.option("--priority", metavar="WORD")
+@click.option(
+    "--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Adds or replaces one."
+)
+@click.option("--drop-metadata", "dropped", metavar="NAME", multiple=True, help="Removes one.")
+@click.option("--disable/--enable", "disabled", default=None, help="Whether its keys are refused.")
+@json_option
+@connected
+def update(
+    api: Api,
+    customer_id: str,
+    name: str | None,
+    limits: Mapping[str, float | None],
+    models: Sequence[str],
+    priority: str | None,
+    metadata: Mapping[str, str],
+    dropped: Sequence[str],
+    *,
+    no_limits: bool,
+    all_models: bool,
+    disabled: bool | None,
+    as_json: bool,
+) -> None:
+    """Change a customer. What is not named stays as it is."""
+    either("--limit", limits, "--no-limits", no_limits)
+    either("--model", models, "--all-models", all_models)
+    for each in dropped:
+        either(f"--metadata {each}=…", each in metadata, f"--drop-metadata {each}", second_given=True)
+    changed_metadata = {**metadata, **dict.fromkeys(dropped)}
+    body: dict[str, Any] = {}
+    if name is not None:
+        body["name"] = name
+    if limits or no_limits:
+        body["limits"] = limits or None
+    if models or all_models:
+        body["models"] = models or None
+    if priority is not None:
+        body["priority"] = priority
+    if changed_metadata:
+        body["metadata"] = changed_metadata
+    if disabled is not None:
+        body["disabled"] = disabled
+    if not body:
+        raise click.UsageError("nothing to change; see --help")
+    _show(api.call("PATCH", record_path(_PATH, customer_id), body), as_json=as_json)
+
+
+@customers.command()
+@click.argument("customer_id", metavar="ID")
+@json_option
+@connected
+def delete(api: Api, customer_id: str, *, as_json: bool) -> None:
+    """Delete a customer and all its keys. There is no way back; `update --disable` has one."""
+    api.call("DELETE", record_path(_PATH, customer_id))
+    if as_json:
+        show_json({"id": customer_id, "deleted": True})
+    else:
+        click.echo(f"customer {customer_id} and its keys are deleted")
+
+
+def _show(record: Record, *, as_json: bool) -> None:
+    if as_json:
+        show_json(record)
+    else:
+        show_record({name: cell(record) for name, cell in _DETAILS.items()})

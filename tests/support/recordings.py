@@ -1,0 +1,149 @@
+"""Recorded provider traffic, when it lies beside the project: a conformance set that is not part of it.
+
+Also the plainest possible reading of server-sent events, line by line, as a second opinion on ours.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+from _pytest.mark import ParameterSet
+
+DIRECTORY: Final = Path(__file__).resolve().parents[3] / "shared" / "recordings"
+
+_LINE: Final = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One exchange with a provider.
+
+    Attributes:
+        request: the JSON the client sent; empty when it was not recorded.
+        body: what the provider answered, as it came.
+        chunk_lens: lengths of the pieces in which it came, where they were recorded.
+    """
+
+    id: str
+    provider: str
+    endpoint: str
+    stream: bool
+    status: int
+    features: frozenset[str]
+    headers: Mapping[str, str]
+    request: Mapping[str, Any]
+    body: bytes
+    chunk_lens: tuple[int, ...]
+
+    @property
+    def choices(self) -> int:
+        """How many answers were asked for."""
+        return self.request.get("n") or 1
+
+    def __repr__(self) -> str:
+        return f"<{self.id}>"
+
+
+@cache
+def chat_streams() -> tuple[Recording, ...]:
+    """Every streamed chat completion; none when there is no set."""
+    return _load(
+        lambda entry: entry["endpoint"] == "chat.completions" and entry["stream"] and entry["status"] == 200
+    )
+
+
+@cache
+def chat_errors() -> tuple[Recording, ...]:
+    """Every error answer to a chat completion; none when there is no set."""
+    return _load(lambda entry: entry["endpoint"] == "chat.completions" and entry["status"] >= 400)
+
+
+@cache
+def chat_answers() -> tuple[Recording, ...]:
+    """Every plain chat completion; none when there is no set."""
+    return _load(
+        lambda entry: (
+            entry["endpoint"] == "chat.completions" and not entry["stream"] and entry["status"] == 200
+        )
+    )
+
+
+def parameters(recordings: Sequence[Recording]) -> list[ParameterSet]:
+    """One test each; one skipped test when there is no set."""
+    if not DIRECTORY.is_dir():
+        absent = pytest.mark.skip(reason="no recorded exchanges beside the project")
+        return [pytest.param(None, marks=absent, id="absent")]
+    assert recordings, "the recorded exchanges hold none of this kind"
+    return [pytest.param(recording, id=recording.id) for recording in recordings]
+
+
+def frames_of(body: bytes) -> list[bytes]:
+    """The frames of a stream, each with its blank line; the last may lack it."""
+    frames: list[bytes] = []
+    under_way = b""
+    for match in _LINE.finditer(body):
+        under_way += match[0]
+        if not match[1] and match[2]:
+            frames.append(under_way)
+            under_way = b""
+    return [*frames, under_way] if under_way else frames
+
+
+def data_of(frame: bytes) -> bytes | None:
+    """The data of a frame; `None` when it has none."""
+    found = None
+    for match in _LINE.finditer(frame.removeprefix(b"\xef\xbb\xbf")):
+        name, _, value = match[1].partition(b":")
+        if name == b"data":
+            value = value.removeprefix(b" ")
+            found = value if found is None else found + b"\n" + value
+    return found
+
+
+def chunk_of(frame: bytes) -> dict[str, Any] | None:
+    """The JSON of a frame; `None` for comments and the end mark."""
+    data = data_of(frame)
+    if data is None or not data.strip() or data.strip() == b"[DONE]":
+        return None
+    chunk: dict[str, Any] = orjson.loads(data)
+    return chunk
+
+
+def cut(body: bytes, positions: Iterable[int]) -> list[bytes]:
+    """`body` in pieces, cut at `positions`; no piece is empty."""
+    borders = [0, *sorted({at for at in positions if 0 < at < len(body)}), len(body)]
+    return [body[start:end] for start, end in zip(borders, borders[1:], strict=False) if start < end]
+
+
+def _load(wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[Recording, ...]:
+    if not DIRECTORY.is_dir():
+        return ()
+    index = orjson.loads((DIRECTORY / "index.json").read_bytes())
+    return tuple(_read(DIRECTORY / entry["file"]) for entry in index if wanted(entry))
+
+
+def _read(path: Path) -> Recording:
+    exchange = orjson.loads(path.read_bytes())
+    response = exchange["response"]
+    text = response.get("body_text")
+    body = base64.b64decode(response["body_b64"]) if text is None else text.encode()
+    assert response["body_bytes"] == len(body), path.name
+    request = (exchange.get("request") or {}).get("body")
+    return Recording(
+        id=exchange["id"],
+        provider=exchange["provider"],
+        endpoint=exchange["endpoint"],
+        stream=exchange["stream"],
+        status=response["status"],
+        features=frozenset(exchange["features"]),
+        headers=response.get("headers") or {},
+        request=request if isinstance(request, dict) else {},
+        body=body,
+        chunk_lens=tuple(response.get("chunk_lens") or ()),
+    )
