@@ -4,10 +4,9 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, Final
 
 from starlette.routing import Route, Router
@@ -283,7 +282,7 @@ def _data_dir(settings: Settings) -> Path:
 
 
 def _wall_clock_s() -> float:
-    return datetime.now(tz=UTC).timestamp()
+    return time_ns() / 1_000_000_000
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from providers import events
 from providers.framing import sse
-from providers.members import locate, splice
+from providers.members import locate, put_members, splice
 from providers.passthrough import Passthrough
 from providers.types import Canonical, Completion, Frame, Unparsable, UpstreamError, UpstreamRequest, Usage
 from providers.upstreams.failures import classify, from_body
@@ -343,15 +343,20 @@ def edit(
         members: the JSON, parsed.
     """
     if raw[:1] == b"{" or raw.lstrip()[:1] == b"{":
-        return splice(raw, locate(raw, members), put, drop)
+        return _edited(raw, members, put, drop)
     span = sse.payload_span(raw)
     if span is None:
         data = sse.payload(raw)
         assert data is not None
-        data = data.replace(b"\n", b" ")  # between tokens only: within strings JSON escapes line ends
-        return b"data: " + splice(data, locate(data, members), put, drop) + b"\n\n"
-    data = raw[span[0] : span[1]]
-    return raw[: span[0]] + splice(data, locate(data, members), put, drop) + raw[span[1] :]
+        # Between the lines of valid JSON a line end is blank space.
+        return b"data: " + _edited(data.replace(b"\n", b" "), members, put, drop) + b"\n\n"
+    return raw[: span[0]] + _edited(raw[span[0] : span[1]], members, put, drop) + raw[span[1] :]
+
+
+def _edited(data: bytes, members: Mapping[str, Any], put: Mapping[str, bytes], drop: frozenset[str]) -> bytes:
+    if drop:
+        return splice(data, locate(data, members), put, drop)
+    return put_members(data, members, put)
 
 
 def _known_finish(choice: Any) -> bool:

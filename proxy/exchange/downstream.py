@@ -124,14 +124,11 @@ class Downstream:
         if self._pending or self._connection.paused:
             self._pending.append(data)
             return
-        if len(data) > LARGE_END_BYTES:
-            # Ended only when the client has read most of it: until then `close` watches it.
-            self._drive({"type": "http.response.body", "body": data, "more_body": True})
-            if self._connection.paused:
-                self._pending.append(b"")
-                return
-            data = b""
-        self._drive({"type": "http.response.body", "body": data, "more_body": False})
+        large = len(data) > LARGE_END_BYTES
+        self._drive({"type": "http.response.body", "body": data, "more_body": large})
+        if large:
+            # Ended by `close` when the client has read most of it; until then it is watched.
+            self._pending.append(b"")
 
     async def close(self) -> None:
         """Wait until what was written has been handed to the transport, or the client is gone."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from providers.dialects import Client
-from providers.types import RequestError
+from providers.types import ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admissions
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.dispatch import Dispatch, Job, said_usage
@@ -126,7 +126,11 @@ class Exchange:
         if request.stream:
             # Sent early, an answer cannot name its backend yet.
             downstream.keep_alive(lambda: (200, [*EVENT_STREAM, *arrival.said, *admission.headers]))
-        completion = await self._dispatch.run(job)
+        try:
+            completion = await self._dispatch.run(job)
+        except Refused as refused:
+            refused.headers = (*refused.headers, *admission.headers, *record.headers())
+            raise
         record.status = 200
         record.outcome = record.tries[-1].outcome
         if downstream.gone:
@@ -148,10 +152,8 @@ class Exchange:
         self, client: Client, downstream: Downstream, record: Record, refused: Refused
     ) -> None:
         """Every attempt failed after a comment had gone out: the error is a frame."""
-        from providers.types import UpstreamError
-
         # The code is the kind of the provider's failure, or says that its context is too small.
-        kind = next((kind for kind in UPSTREAM if kind == refused.code), "bad_request")
+        kind: ErrorKind = next((kind for kind in UPSTREAM if kind == refused.code), "bad_request")
         error = UpstreamError(kind, refused.message)
         downstream.end(client.closer().error(error, refused.status, b"null", record.block(), None))
 

@@ -34,8 +34,6 @@ async def send_error(send: Any, refused: Refused, request_id: str, said: Headers
     """Answer with an error; nothing must have been sent yet."""
     body = body_of(refused, request_id)
     headers = [_JSON, (b"content-length", b"%d" % len(body)), *said, *refused.headers]
-    if refused.attempts:
-        headers.append((b"x-headgate-attempts", b"%d" % len(refused.attempts)))
     if refused.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(refused.retry_after_s))))
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})

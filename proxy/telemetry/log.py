@@ -3,9 +3,11 @@
 Standard output belongs to what a command was asked to print.
 """
 
+import asyncio
 import logging
 import sys
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
@@ -22,39 +24,76 @@ def configure(level: str, log_format: Format) -> Any:
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = log_format == "pretty" or (log_format == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    # What libraries log goes the same way: as a line of ours, with the library's name.
-    handler = logging.StreamHandler(sys.stderr)
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_dumps)
-    )
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
-    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+    _configure_libraries(number, pretty=pretty)
     if pretty:
-        processors = [*shared, structlog.processors.format_exc_info, renderer]
+        processors: list[Any] = [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(),
+        ]
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
-        processors = [
-            *shared,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
-        ]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        lines = _Lines(sys.stderr.buffer)
+        processors = [structlog.processors.format_exc_info, _json_line]
+        factory = lambda *_: lines  # noqa: E731 - structlog wants a factory; there is one destination
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    return structlog.get_logger()
+    return structlog.get_logger().bind()
+
+
+def _json_line(_: Any, method: str, fields: Any) -> bytes:
+    """One line with its level and time."""
+    fields["level"] = method
+    fields["timestamp"] = datetime.now(UTC).isoformat()
+    return orjson.dumps(fields, default=repr, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class _Lines:
+    """Writes lines; those of one turn of the event loop in one system call."""
+
+    __slots__ = ("_file", "_pending")
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._pending: list[bytes] = []
+
+    def msg(self, line: bytes) -> None:
+        """Take a line."""
+        self._pending.append(line)
+        if len(self._pending) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self._flush)
+            except RuntimeError:  # no loop runs: before and after serving
+                self._flush()
+
+    debug = info = warning = error = critical = msg
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        self._file.write(b"".join(pending))
+        self._file.flush()
+
+
+def _configure_libraries(number: int, *, pretty: bool) -> None:
+    """What libraries log goes the same way: a line of ours, with the library's name."""
+    renderer: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_dumps)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.stdlib.add_logger_name,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
 def _dumps(value: Any, default: Any = None, **_: Any) -> str:

@@ -24,11 +24,11 @@ def indented(value: Mapping[str, Any]) -> bytes:
 
 
 def spaced(value: Mapping[str, Any]) -> bytes:
-    return b" " + _spelled(value, b" ", lambda text: orjson.dumps(text)) + b"\n"
+    return b" " + _spelled(value, b" ", orjson.dumps) + b"\n"
 
 
 def wide(value: Mapping[str, Any]) -> bytes:
-    return b"\r\n" + _spelled(value, b" \t\r\n", lambda text: orjson.dumps(text))
+    return b"\r\n" + _spelled(value, b" \t\r\n", orjson.dumps)
 
 
 def escaped(value: Mapping[str, Any]) -> bytes:
@@ -40,7 +40,9 @@ SPELLINGS: tuple[Spell, ...] = (compact, indented, spaced, wide, escaped)
 
 def _escaped_string(text: str) -> bytes:
     units = text.encode("utf-16-be")
-    return b'"' + b"".join(b"\\u%04x" % int.from_bytes(units[i : i + 2]) for i in range(0, len(units), 2)) + b'"'
+    return (
+        b'"' + b"".join(b"\\u%04x" % int.from_bytes(units[i : i + 2]) for i in range(0, len(units), 2)) + b'"'
+    )
 
 
 def _spelled(value: Any, space: bytes, string: Callable[[str], bytes]) -> bytes:
@@ -96,7 +98,11 @@ def check_edit(raw: bytes, put: Mapping[str, bytes], drop: frozenset[str]) -> No
     expected = {name: value for name, value in before.items() if name not in drop}
     expected |= {name: orjson.loads(value) for name, value in put.items()}
     assert list(expected.items()) == list(orjson.loads(edited).items())
-    kept = {member.name: whole(raw, member) for member in layout if member.name in expected and member.name not in put}
+    kept = {
+        member.name: whole(raw, member)
+        for member in layout
+        if member.name in expected and member.name not in put
+    }
     after = {member.name: whole(edited, member) for member in layout_of(edited)}
     assert kept == {name: after[name] for name in kept}
     assert raw[: raw.index(b"{") + 1] == edited[: edited.index(b"{") + 1]
@@ -115,7 +121,9 @@ def test_locate(value: dict[str, Any], spell: Spell) -> None:
     for member in layout:
         assert {member.name: value[member.name]} == orjson.loads(b"{" + whole(raw, member) + b"}")
         assert value[member.name] == orjson.loads(raw[member.value_start : member.value_end])
-        assert raw[member.value_start : member.value_end] == raw[member.value_start : member.value_end].strip()
+        assert (
+            raw[member.value_start : member.value_end] == raw[member.value_start : member.value_end].strip()
+        )
 
 
 @given(st.data(), objects, st.sampled_from(SPELLINGS))
@@ -131,7 +139,7 @@ def test_splice(data: st.DataObject, value: dict[str, Any], spell: Spell) -> Non
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
 def test_every_combination(spell: Spell, count: int) -> None:
     """First, middle, last, all: every way to keep, replace and remove, with and without additions."""
-    value = {"a": {"x": [1, "}"]}, "b": None, "c": 'q"', "d": [[], {}]}
+    value: dict[str, Any] = {"a": {"x": [1, "}"]}, "b": None, "c": 'q"', "d": [[], {}]}
     raw = spell(dict(list(value.items())[:count]))
     for fates in product(("keep", "put", "drop"), repeat=count):
         named = dict(zip(value, fates, strict=False))
@@ -191,7 +199,9 @@ def test_duplicates(raw: bytes, name: str) -> None:
 def test_deeper_duplicates_travel_on() -> None:
     """A name that occurs twice deeper down is nobody's business here."""
     raw = b'{"a":{"x":1,"x":{"x":[2]}},"b":[{"y":1,"y":2}]}'
-    assert [b'"a":{"x":1,"x":{"x":[2]}}', b'"b":[{"y":1,"y":2}]'] == [whole(raw, each) for each in layout_of(raw)]
+    assert [b'"a":{"x":1,"x":{"x":[2]}}', b'"b":[{"y":1,"y":2}]'] == [
+        whole(raw, each) for each in layout_of(raw)
+    ]
 
 
 @pytest.mark.parametrize("depth", [1, 254, 255, 1000])

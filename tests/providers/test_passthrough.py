@@ -239,10 +239,15 @@ def test_nonsense_before_the_first_content() -> None:
     """A frame that is no JSON, before anything was said, is a failure."""
     found = passing(ROLE + b"data: <html>\n\n")
     assert found[1].error is not None
-    assert ("protocol", "the provider sent a frame that is not JSON") == (found[1].error.kind, found[1].error.message)
+    assert ("protocol", "the provider sent a frame that is not JSON") == (
+        found[1].error.kind,
+        found[1].error.message,
+    )
 
 
-@pytest.mark.parametrize("nonsense", [b"data: <html>\n\n", b"data: []\n\n", b'data: {"error"\n\n', b"data: \xff[DONE]\n\n"])
+@pytest.mark.parametrize(
+    "nonsense", [b"data: <html>\n\n", b"data: []\n\n", b'data: {"error"\n\n', b"data: \xff[DONE]\n\n"]
+)
 def test_nonsense_after_the_first_content(nonsense: bytes) -> None:
     """Later it is forwarded: the client may know better."""
     found = passing(SAID + nonsense + STOP)
@@ -259,7 +264,10 @@ def test_too_large_a_frame() -> None:
     assert sse.MAX_FRAME_BYTES == 16 * len(piece)
     assert 1 == len(found)
     assert found[0].error is not None
-    assert ("protocol", "the provider sent a frame of more than 16 MB") == (found[0].error.kind, found[0].error.message)
+    assert ("protocol", "the provider sent a frame of more than 16 MB") == (
+        found[0].error.kind,
+        found[0].error.message,
+    )
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\n", b""])

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +119,7 @@ def chunk_of(frame: bytes) -> dict[str, Any] | None:
 def cut(body: bytes, positions: Iterable[int]) -> list[bytes]:
     """`body` in pieces, cut at `positions`; no piece is empty."""
     borders = [0, *sorted({at for at in positions if 0 < at < len(body)}), len(body)]
-    return [body[start:end] for start, end in zip(borders, borders[1:], strict=False) if start < end]
+    return [body[start:end] for start, end in pairwise(borders) if start < end]
 
 
 def _load(wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[Recording, ...]:

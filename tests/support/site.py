@@ -108,9 +108,13 @@ async def poll(look: Callable[[], Any], within_s: float = WAIT_S) -> Any:
 
 
 @contextmanager
-def site(directory: Path, configure: Callable[[socket.socket], Mapping[str, Any]]) -> Iterator[Site]:
+def site(
+    directory: Path,
+    configure: Callable[[socket.socket], Mapping[str, Any]],
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Site]:
     """Start a gateway whose configuration `configure` makes for the upstream's socket."""
-    with listening() as listener, running(directory, configure(listener)) as gateway:
+    with listening() as listener, running(directory, configure(listener), environ) as gateway:
         yield Site(gateway, listener)
 
 

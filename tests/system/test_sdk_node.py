@@ -79,6 +79,7 @@ def ran(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     limited = {"id": "limited", "customer": "small", "secret": "env:LIMITED_KEY"}
     config = {
         "providers": {"sandbox": {"adapter": "sandbox"}},
+        "redis": {"timeout_ms": 2000},  # a busy machine must not turn a limit into an outage
         "models": models,
         "keys": [
             {"id": "test", "customer": "tester", "secret": "env:TEST_KEY"},

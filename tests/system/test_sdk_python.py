@@ -67,6 +67,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     limited = {"id": "limited", "customer": "small", "secret": "env:LIMITED_KEY"}
     config = {
         "providers": {"sandbox": {"adapter": "sandbox"}},
+        "redis": {"timeout_ms": 2000},  # a busy machine must not turn a limit into an outage
         "models": models,
         "keys": [
             {"id": "test", "customer": "tester", "secret": "env:TEST_KEY"},
@@ -176,10 +177,9 @@ def test_plain(connect: Connect, path: str) -> None:
 @pytest.mark.parametrize("path", ["/v1", "/api/v1"])
 def test_stream(connect: Connect, path: str) -> None:
     """Without `include_usage` every chunk has a choice, and usage and block ride on the last one alone."""
-    client = connect(path)
-    chunks = chunks_of(client)
+    chunks = chunks_of(connect(path))
     assert [1] * len(chunks) == [len(chunk.choices) for chunk in chunks]
-    assert plain_of(client).choices[0].message.content == text_of(chunks)
+    assert plain_of(connect(path)).choices[0].message.content == text_of(chunks)
     assert ["stop"] == finishes(chunks) == finishes(chunks[-1:])
     assert [len(chunks) - 1] == with_facts(chunks)
     check_facts(chunks[-1], "sandbox-small")

@@ -80,7 +80,12 @@ def test_output_limit(members: dict[str, Any], expected: int) -> None:
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [({}, False), ({"include_usage": False}, False), ({"include_usage": None}, False), ({"include_usage": True}, True)],
+    [
+        ({}, False),
+        ({"include_usage": False}, False),
+        ({"include_usage": None}, False),
+        ({"include_usage": True}, True),
+    ],
 )
 def test_usage_wanted(options: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 - a parameter of the table
     """A usage chunk is wanted only where the client says so."""
@@ -182,15 +187,11 @@ def test_usage_json_of_an_estimate() -> None:
 
 def test_finish_edits_only_usage_and_block() -> None:
     """Spelling, white space and vendor members of a finish frame stay as they came."""
-    raw = b'data:  { "choices" : [ {"index":0,"delta":{},"finish_reason":"stop","x": [ 1 ] } ] , "usage" : {"a":1}, "v":1.50}\n\n'
-    assert (
-        b'data:  { "choices" : [ {"index":0,"delta":{},"finish_reason":"stop","x": [ 1 ] } ], "v":1.50}\n\n'
-        == CLOSER.finish(frame(raw), None, None)
-    )
-    assert (
-        b'data:  { "choices" : [ {"index":0,"delta":{},"finish_reason":"stop","x": [ 1 ] } ] , "usage" : {"u":2}, "v":1.50,"headgate":{"r":1}}\n\n'
-        == CLOSER.finish(frame(raw), b'{"u":2}', b'{"r":1}')
-    )
+    start = b'data:  { "choices" : [ {"index":0,"delta":{},"finish_reason":"stop","x": [ 1 ] } ]'
+    raw = start + b' , "usage" : {"a":1}, "v":1.50}\n\n'
+    assert start + b', "v":1.50}\n\n' == CLOSER.finish(frame(raw), None, None)
+    both = start + b' , "usage" : {"u":2}, "v":1.50,"headgate":{"r":1}}\n\n'
+    assert both == CLOSER.finish(frame(raw), b'{"u":2}', b'{"r":1}')
 
 
 def test_finish_without_usage_leaves_as_it_came() -> None:
@@ -208,14 +209,20 @@ def test_usage_chunk_has_the_ids_of_its_answer() -> None:
 
 def test_without_repeats() -> None:
     """Of a repeated finish frame nothing is left, unless it holds content or speaks of another choice too."""
-    bare = frame(b'data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}],"usage":{"a":1}}\n\n')
+    bare = frame(
+        b'data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}],"usage":{"a":1}}\n\n'
+    )
     assert CLOSER.without_repeats(bare, [0]) is None
-    speaking = frame(b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"a":1}}\n\n')
+    speaking = frame(
+        b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"a":1}}\n\n'
+    )
     kept = CLOSER.without_repeats(speaking, [0])
     assert kept is not None
     assert b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}\n\n' == kept.raw
     assert () == kept.finished
-    both = frame(b'data: {"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"finish_reason":"stop"}]}\n\n')
+    both = frame(
+        b'data: {"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"finish_reason":"stop"}]}\n\n'
+    )
     other = CLOSER.without_repeats(both, [0])
     assert other is not None
     assert b'data: {"choices":[{"index":1,"finish_reason":"stop"}]}\n\n' == other.raw
@@ -224,7 +231,9 @@ def test_without_repeats() -> None:
 
 def test_error_frame() -> None:
     """The one frame that ends a broken stream: ids of the answer, the provider's words, usage and block."""
-    base = frame(b'data: {"id":"c-1","created":5,"model":"m","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n')
+    base = frame(
+        b'data: {"id":"c-1","created":5,"model":"m","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    )
     error = UpstreamError("overloaded", "too busy", code="E7")
     made = CLOSER.error(error, 503, b'{"u":1}', b'{"r":2}', base)
     assert made.startswith(b"data: ")
@@ -292,19 +301,32 @@ def render(*said: events.Event) -> list[tuple[Frame, dict[str, Any]]]:
         (events.Refusal(0, "no"), {"refusal": "no"}, 2),
         (
             events.ToolDelta(0, 1, "call_1", "add", ""),
-            {"tool_calls": [{"index": 1, "id": "call_1", "type": "function", "function": {"name": "add", "arguments": ""}}]},
+            {
+                "tool_calls": [
+                    {
+                        "index": 1,
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "add", "arguments": ""},
+                    }
+                ]
+            },
             0,
         ),
-        (events.ToolDelta(0, 1, "", "", '{"a"'), {"tool_calls": [{"index": 1, "function": {"arguments": '{"a"'}}]}, 4),
+        (
+            events.ToolDelta(0, 1, "", "", '{"a"'),
+            {"tool_calls": [{"index": 1, "function": {"arguments": '{"a"'}}]},
+            4,
+        ),
         (events.Opaque(0, "images", [1]), {"images": [1]}, 0),
     ],
 )
 def test_rendered_content(event: events.Event, delta: dict[str, Any], text_bytes: int) -> None:
     """Each event is one chunk; the first one of a choice names the role."""
     (first, first_chunk), (second, second_chunk) = render(event, event)
-    assert [{"index": 0, "delta": {"role": "assistant", **delta}, "logprobs": None, "finish_reason": None}] == (
-        first_chunk["choices"]
-    )
+    assert [
+        {"index": 0, "delta": {"role": "assistant", **delta}, "logprobs": None, "finish_reason": None}
+    ] == (first_chunk["choices"])
     assert [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}] == second_chunk["choices"]
     for made in (first, second):
         assert (True, True, text_bytes, (0,), ()) == (
@@ -326,7 +348,9 @@ def test_rendered_roles_are_per_choice() -> None:
 
 def test_rendered_finish() -> None:
     """A finish reason is a chunk of its own; the provider's own word is added where it differs."""
-    (made, chunk), (_, foreign) = render(events.Finish(2, "stop", "stop"), events.Finish(0, "length", "MAX_TOKENS"))
+    (made, chunk), (_, foreign) = render(
+        events.Finish(2, "stop", "stop"), events.Finish(0, "length", "MAX_TOKENS")
+    )
     assert ((2,), (2,), False) == (made.choices, made.finished, made.content)
     assert [{"index": 2, "delta": {}, "logprobs": None, "finish_reason": "stop"}] == chunk["choices"]
     assert "MAX_TOKENS" == foreign["choices"][0]["native_finish_reason"]

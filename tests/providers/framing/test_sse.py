@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from providers.framing import sse
 from tests.support.recordings import cut, data_of, frames_of
 
-LINES = (b"data: one", b"data:two", b"data:", b"data", b": a comment", b"event: error", b"id: 7", b"dataset: 3")
+LINES = (
+    b"data: one",
+    b"data:two",
+    b"data:",
+    b"data",
+    b": a comment",
+    b"event: error",
+    b"id: 7",
+    b"dataset: 3",
+)
 ENDS = (b"\n", b"\r\n", b"\r")
 
 STREAMS = {
@@ -91,7 +100,9 @@ def test_frames_do_not_depend_on_cuts(frames: list[bytes], at: list[int]) -> Non
     assert frames == feed(cut(b"".join(frames), at))
 
 
-@given(st.lists(st.sampled_from((*LINES, *ENDS, *ENDS, b"\xc3\xa9", b"")), max_size=40).map(b"".join), positions)
+@given(
+    st.lists(st.sampled_from((*LINES, *ENDS, *ENDS, b"\xc3\xa9", b"")), max_size=40).map(b"".join), positions
+)
 def test_any_bytes(stream: bytes, at: list[int]) -> None:
     """Frames join to the input and carry the same data for any bytes and cuts, stray blank lines included."""
     found = feed(cut(stream, at))

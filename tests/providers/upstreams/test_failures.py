@@ -42,7 +42,14 @@ def failure(status: int, body: Any = None, headers: dict[str, str] | None = None
 def test_kind_of_status(status: int, kind: str) -> None:
     """A status decides the kind, whether a body explains it or not."""
     assert kind == kind_of_status(status)
-    for body in (None, {"error": {"message": "m", "code": "server_error"}}, {"error": "m"}, [], "m"):
+    bodies: tuple[Any, ...] = (
+        None,
+        {"error": {"message": "m", "code": "server_error"}},
+        {"error": "m"},
+        [],
+        "m",
+    )
+    for body in bodies:
         made = failure(status, body)
         assert (kind, status) == (made.kind, made.status)
 

@@ -1,6 +1,6 @@
 """A provider's call and a client's connection without sockets, for the relay: slow, plain and obedient."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,7 +156,9 @@ def attempt(
 
     def say(usage: Usage | None, error: UpstreamError | None) -> Facts:
         told.append((usage, error))
-        return Facts(usage_json(usage) if facts is None else facts(usage), BLOCK, 200 if error is None else 502)
+        return Facts(
+            usage_json(usage) if facts is None else facts(usage), BLOCK, 200 if error is None else 502
+        )
 
     connection = Connection()
     sink = Sink(connection, pause_after_bytes=pause_after_bytes)

@@ -212,7 +212,9 @@ async def test_an_error_behind_the_finish() -> None:
 async def test_usage_of_an_error_frame() -> None:
     """What the provider reports beside its error is the usage so far."""
     made = attempt()
-    made.relay.on_body(SAID + BUSY.replace(b"}}\n", b'},"usage":{"prompt_tokens":7,"completion_tokens":2}}\n'))
+    made.relay.on_body(
+        SAID + BUSY.replace(b"}}\n", b'},"usage":{"prompt_tokens":7,"completion_tokens":2}}\n')
+    )
     assert b'"usage":{"in":7,"out":2}' in made.sink.body
 
 
@@ -237,7 +239,11 @@ async def test_an_error_status() -> None:
     made.relay.on_body(b'{"error":{"mess')
     made.relay.on_body(b'age":"too busy"}}')
     made.relay.on_end()
-    assert ("overloaded", "too busy", 503) == (error_of(made).kind, error_of(made).message, error_of(made).status)
+    assert ("overloaded", "too busy", 503) == (
+        error_of(made).kind,
+        error_of(made).message,
+        error_of(made).status,
+    )
     assert (0, False) == (made.sink.status, made.ending.committed)
 
 
@@ -524,7 +530,11 @@ async def test_plain_answer_is_bounded() -> None:
     relay.on_body(b"x")
     error = relay.ended.result().error
     assert isinstance(error, UpstreamError)
-    assert ("protocol", "the provider's answer exceeds 64 MB", True) == (error.kind, error.message, call.cancelled)
+    assert ("protocol", "the provider's answer exceeds 64 MB", True) == (
+        error.kind,
+        error.message,
+        call.cancelled,
+    )
 
 
 async def test_plain_departure() -> None:
@@ -550,4 +560,8 @@ async def test_plain_total(clock: Clock) -> None:
     await clock.pass_s(1.1)
     error = relay.ended.result().error
     assert isinstance(error, UpstreamError)
-    assert ("timeout", "the provider took more than 30 s", True) == (error.kind, error.message, call.cancelled)
+    assert ("timeout", "the provider took more than 30 s", True) == (
+        error.kind,
+        error.message,
+        call.cancelled,
+    )

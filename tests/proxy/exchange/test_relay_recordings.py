@@ -71,7 +71,11 @@ class Expected:
         for number, (raw, chunk) in enumerate(frames):
             behind = last >= 0 and number > last
             reports = chunk is not None and read_usage(chunk) is not None
-            if number == last or (behind and (reports or finishes(chunk))) or (reports and not (chunk or {})["choices"]):
+            if (
+                number == last
+                or (behind and (reports or finishes(chunk)))
+                or (reports and not (chunk or {})["choices"])
+            ):
                 continue
             leaving.append(raw)
         return leaving

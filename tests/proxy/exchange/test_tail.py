@@ -135,7 +135,11 @@ def test_not_asked() -> None:
 
 def test_every_chunk_has_a_choice_when_not_asked() -> None:
     """Code that reads `choices[0]` never breaks."""
-    for frames in ([stop(), REPORT], [REPORT, said("a"), REPORT, stop()], [stop(more=b',"usage":' + USAGE), REPORT]):
+    for frames in (
+        [stop(), REPORT],
+        [REPORT, said("a"), REPORT, stop()],
+        [stop(more=b',"usage":' + USAGE), REPORT],
+    ):
         left = whole(frames, asked=False)
         for raw in left.removesuffix(DONE).split(b"\n\n")[:-1]:
             assert (chunk_of(raw) or {})["choices"]
@@ -150,10 +154,14 @@ def test_every_chunk_has_a_choice_when_not_asked() -> None:
         pytest.param([said("a"), stop(), REPORT], id="last"),
         pytest.param([said("a"), stop(), REPORT, MODERATION], id="second to last"),
         pytest.param([said("a"), stop(more=b',"usage":' + USAGE)], id="on the finish frame"),
-        pytest.param([said("a"), stop(), chunk(choice(0), more=b',"usage":' + USAGE)], id="on a chunk with choices"),
+        pytest.param(
+            [said("a"), stop(), chunk(choice(0), more=b',"usage":' + USAGE)], id="on a chunk with choices"
+        ),
         pytest.param([said("a"), REPORT, stop()], id="before the finish"),
         pytest.param([REPORT, said("a"), stop()], id="first"),
-        pytest.param([said("a"), stop(), chunk(more=b',"x_groq":{"usage":' + USAGE + b"}")], id="at groq's place"),
+        pytest.param(
+            [said("a"), stop(), chunk(more=b',"x_groq":{"usage":' + USAGE + b"}")], id="at groq's place"
+        ),
         pytest.param([said("a"), stop(), stop(more=b',"usage":' + USAGE)], id="on a repeated finish"),
     ],
 )
@@ -281,7 +289,9 @@ def test_a_choice_that_only_finishes() -> None:
 
 def test_choices_count_from_their_first_frame() -> None:
     """Two were asked for and one came: the answer is complete without the other."""
-    assert said("a") + stop() + usage_chunk() + DONE == whole([said("a"), stop(), REPORT], asked=True, many=True)
+    assert said("a") + stop() + usage_chunk() + DONE == whole(
+        [said("a"), stop(), REPORT], asked=True, many=True
+    )
 
 
 def test_frames_of_a_finished_choice_release_nothing() -> None:
@@ -304,8 +314,8 @@ def test_both_choices_in_one_frame() -> None:
 def test_the_finish_frame_is_edited_not_rewritten() -> None:
     """Delta, logprobs, vendor members, order and white space of the finish frame stay."""
     raw = (
-        b'data: { "v" : 1.50, "choices" : [ {"index":0, "delta":{"content":"end","x":[ ]}, "logprobs":{"content":[1e-3]},'
-        b' "finish_reason" : "stop", "seed":7 } ], "p":"\\u0061" }\n\n'
+        b'data: { "v" : 1.50, "choices" : [ {"index":0, "delta":{"content":"end","x":[ ]},'
+        b' "logprobs":{"content":[1e-3]}, "finish_reason" : "stop", "seed":7 } ], "p":"\\u0061" }\n\n'
     )
     edited = raw.replace(b" }\n\n", b',"usage":' + OUR_USAGE + b',"headgate":' + BLOCK + b" }\n\n")
     assert said("a") + edited + DONE == whole([said("a"), raw, REPORT], asked=False)
@@ -337,13 +347,17 @@ def test_crlf() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "public"), [("eos", "stop"), ("model_length", "length"), ("insufficient_system_resource", "length")]
+    ("reason", "public"),
+    [("eos", "stop"), ("model_length", "length"), ("insufficient_system_resource", "length")],
 )
 def test_native_finish_reason(reason: str, public: str) -> None:
     """A finish reason outside OpenAI's set is mapped, once, and the original kept."""
     left = whole([said("a"), stop().replace(b'"stop"', orjson.dumps(reason)), REPORT], asked=False)
     read = chunk_of(left[len(said("a")) :].split(b"\n\n")[0]) or {}
-    assert (public, reason) == (read["choices"][0]["finish_reason"], read["choices"][0]["native_finish_reason"])
+    assert (public, reason) == (
+        read["choices"][0]["finish_reason"],
+        read["choices"][0]["native_finish_reason"],
+    )
 
 
 def test_openrouters_native_finish_reason_stays() -> None:
