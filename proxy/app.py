@@ -42,6 +42,7 @@ LOCAL: Final = "local"
 """Customer and key of the laptop: made once, without limits."""
 
 _PREFIXES: Final = ("/v1", "/api/v1")
+_CHAT: Final = "/chat/completions"
 _SYNC_RETRY_S: Final = 1.0
 
 
@@ -115,8 +116,10 @@ class Gateway:
                 clock=monotonic,
                 wall_clock_s=_wall_clock_s,
             )
+            chat = ChatCompletions(exchange, max_body_bytes=settings.server.max_body_bytes)
             self.app = Door(
-                Router(self._routes(exchange, directory), redirect_slashes=False),
+                Router(self._routes(chat, directory), redirect_slashes=False),
+                {f"{prefix}{_CHAT}": chat for prefix in _PREFIXES},
                 lookup,
                 admin_key_digest=self._admin_key_digest,
                 clock=monotonic,
@@ -126,15 +129,14 @@ class Gateway:
             stack.push_async_callback(_cancelled, syncing)
             yield
 
-    def _routes(self, exchange: Exchange, directory: Directory) -> list[Route]:
+    def _routes(self, chat: ChatCompletions, directory: Directory) -> list[Route]:
         settings = self._settings
-        chat = ChatCompletions(exchange, max_body_bytes=settings.server.max_body_bytes)
         models = Models(self._catalogue, started_s=int(_wall_clock_s()))
         probes = Probes(self.metrics, lambda: self._not_ready)
         routes = []
         for prefix in _PREFIXES:
             routes += [
-                Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
+                Route(f"{prefix}{_CHAT}", chat, methods=["POST"]),
                 Route(f"{prefix}/models", models.list, methods=["GET"]),
                 Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
             ]
@@ -155,17 +157,17 @@ class Gateway:
             stack.callback(server.stop)
             address = server.address
         store = Store(address, timeout_ms=redis.timeout_ms, on_down=self._store_down, on_up=self._store_up)
-        self.metrics.store_up.set(1)
+        self.metrics.store_up = True
         await store.open()
         stack.push_async_callback(store.close)
         return store
 
     def _store_down(self, reason: str) -> None:
-        self.metrics.store_up.set(0)
+        self.metrics.store_up = False
         self._log.error("store is away", reason=reason, on_outage=self._settings.redis.on_outage)
 
     def _store_up(self) -> None:
-        self.metrics.store_up.set(1)
+        self.metrics.store_up = True
         self._log.info("store is back")
 
     async def _start_sandbox(self, stack: AsyncExitStack) -> str | None:

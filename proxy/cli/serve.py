@@ -1,6 +1,7 @@
 """`headgate serve`: start the gateway and run until told to stop."""
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from ratelimit.store.errors import AddressError, EmbeddedServerError, StoreRefus
 FAILED: Final = 1
 
 _BACKLOG: Final = 2048
-_HEAD_BYTES: Final = 64 * 1024
+_GC_ALLOCATIONS: Final = 20_000
 
 
 @click.command()
@@ -85,7 +86,18 @@ async def _serve(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> N
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         _greet(gateway, loaded, listener)
+        _spare_the_collector()
         await server.serve(sockets=[listener])
+
+
+def _spare_the_collector() -> None:
+    """Keep the cyclic garbage collector from walking what lives as long as the process, and run it less often.
+
+    Requests make hardly any cycles: reference counts free them. Untuned, a twelfth of a request's CPU went here.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_ALLOCATIONS, 50, 20)
 
 
 def _listen(host: str, port: int) -> socket.socket:

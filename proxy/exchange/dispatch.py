@@ -20,6 +20,8 @@ from proxy.routing.policy import Attempt
 BACKOFF_S: Final = 0.25
 """First wait before the same backend is tried again without its own word on it; doubled each time."""
 
+STOPPING: Final = "the gateway is stopping; try again"
+
 BYTES_PER_TOKEN: Final = 4
 """Of a request's body, for estimates; JSON around the text makes it err on the high side."""
 
@@ -137,8 +139,14 @@ class Dispatch:
                 job.downstream, reader, tail, _Errors(provider), deadlines, lambda: self._on_commit(job)
             )
 
+        def stopped() -> None:
+            tail = ends[-1]
+            if not tail.complete:
+                usage = tail.usage or _estimate(job.request, reader.estimated_output_tokens())
+                job.record.end_try("cancelled", status=0, usage=usage)
+
         ends: list[Tail[Frame]] = []
-        ending = await self._send(job, provider, attempt, relay)
+        ending = await self._send(job, provider, attempt, relay, stopped)
         if ending.gone:
             usage = ends[-1].usage or _estimate(job.request, reader.estimated_output_tokens())
             job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
@@ -148,7 +156,10 @@ class Dispatch:
         def relay() -> PlainRelay:
             return PlainRelay(job.downstream, _Errors(provider), total_s=provider.timeouts.total_s)
 
-        ending = await self._send(job, provider, attempt, relay)
+        def stopped() -> None:
+            job.record.end_try("cancelled", status=0, usage=_estimate(job.request, 0))
+
+        ending = await self._send(job, provider, attempt, relay, stopped)
         if ending.gone:
             job.record.end_try("client_gone", status=0, usage=_estimate(job.request, 0))
         return ending
@@ -159,8 +170,12 @@ class Dispatch:
         provider: Provider,
         attempt: Attempt,
         make: Callable[[], StreamRelay[Frame] | PlainRelay],
+        stopped: Callable[[], None],
     ) -> Ending:
-        """Write the request and wait for the end. A reused connection that died unheard is replaced once."""
+        """Write the request and wait for the end. A reused connection that died unheard is replaced once.
+
+        `stopped` records what is billed when the server ends the attempt because it is stopping itself.
+        """
         request = provider.dialect.encode(job.request, attempt.backend.model)
         target = provider.target(request.path)
         extra_head = provider.forwarded(job.arrival.headers)
@@ -174,7 +189,8 @@ class Dispatch:
             try:
                 ending = await relay.ended
             except asyncio.CancelledError:
-                relay.client_gone()  # the server is stopping: let go of the provider
+                stopped()
+                relay.stop(UpstreamError("overloaded", STOPPING))
                 raise
             if not ending.stale or fresh:
                 return ending

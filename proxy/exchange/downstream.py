@@ -89,6 +89,11 @@ class Downstream:
         if connection.paused:
             self._watch_writing(connection.unsent_bytes + 1)
 
+    @property
+    def ended(self) -> bool:
+        """The last part of the body has been given."""
+        return self._ended
+
     def listen(self, listener: Listener | None) -> None:
         """Tell `listener` from now on. Without one, a departure cancels the task of the request."""
         self._listener = listener

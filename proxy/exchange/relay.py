@@ -272,6 +272,10 @@ class StreamRelay(_Attempt, Generic[F]):
         else:
             self._cut(error)
 
+    def stop(self, error: Exception) -> None:
+        """End the attempt from our side; a committed answer ends properly."""
+        self._cut(error)
+
     def client_paused(self) -> None:
         self._paused = True
         super().client_paused()
@@ -408,6 +412,10 @@ class PlainRelay(_Attempt):
             self._fail_by_status()
         else:
             self._stop(Ending(error, stale=stale))
+
+    def stop(self, error: Exception) -> None:
+        """End the attempt from our side."""
+        self._stop(Ending(error))
 
     def _too_late(self) -> None:
         self._stop(Ending(self._errors.of("timeout", f"the provider took more than {self._total_s:g} s")))

@@ -9,7 +9,7 @@ from providers.dialects import Client
 from providers.types import ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.dispatch import Dispatch, Job, said_usage
+from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.record import Record
@@ -93,11 +93,11 @@ class Exchange:
             record.status, record.outcome = CLIENT_GONE, "client_gone" if downstream.gone else "cancelled"
             if record.running:
                 record.end_try(record.outcome, status=0)
-            if not downstream.gone:
-                raise
             task = asyncio.current_task()
             assert task is not None
-            task.uncancel()  # the departure cancelled this task, and it ends here
+            task.uncancel()  # the departure, or the end of the server, cancelled this task, and it ends here
+            if not downstream.gone:
+                self._end_stopped(client, downstream, record)
         except Exception:
             record.status, record.outcome = 500, "internal_error"
             raise
@@ -147,6 +147,22 @@ class Exchange:
             return plan(asked, allow_lists(subject), UNDECIDED, self._catalogue)
         except Unroutable as problem:
             raise Refused(problem.code, problem.message, param="model") from None
+
+    def _end_stopped(self, client: Client, downstream: Downstream, record: Record) -> None:
+        """The server is stopping and waits no longer: an answer that has not ended is an error.
+
+        Raises:
+            Refused: nothing has been sent yet.
+        """
+        refused = Refused("overloaded", STOPPING, retry_after_s=1.0)
+        refused.attempts = record.attempts()
+        record.status = 200 if downstream.started else refused.status
+        if not downstream.started:
+            raise refused
+        if not downstream.ended:
+            self._end_early_stream(client, downstream, record, refused)
+        elif record.tries[-1].outcome == "ok":
+            record.outcome = "ok"
 
     def _end_early_stream(
         self, client: Client, downstream: Downstream, record: Record, refused: Refused

@@ -21,12 +21,11 @@ class Settlement:
 
     def begun(self) -> None:
         """A request has passed the door."""
-        self._metrics.in_flight.inc()
+        self._metrics.begun()
 
     def settled(self, record: Record) -> None:
         """A request is over."""
         metrics = self._metrics
-        metrics.in_flight.dec()
         model, provider = ("", "")
         if record.tries:
             model, provider = record.current.model, record.current.backend.provider

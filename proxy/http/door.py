@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
@@ -44,15 +44,24 @@ class Door:
     """The outermost ASGI application."""
 
     def __init__(
-        self, app: App, lookup: Lookup, *, admin_key_digest: bytes, clock: Callable[[], float], log: Log
+        self,
+        app: App,
+        straight: Mapping[str, App],
+        lookup: Lookup,
+        *,
+        admin_key_digest: bytes,
+        clock: Callable[[], float],
+        log: Log,
     ) -> None:
         """
         Args:
             app: the routes.
+            straight: endpoints by path that take POST requests without a walk over the routes.
             admin_key_digest: SHA-256 of the admin key.
             clock: monotonic, in seconds.
         """
         self._app = app
+        self._straight = straight
         self._lookup = lookup
         self._admin_key_digest = admin_key_digest
         self._clock = clock
@@ -78,7 +87,8 @@ class Door:
                 scope[ARRIVAL] = Arrival(
                     request_id, arrived_s, subject, scope["headers"], said, scope[SCOPE_KEY]
                 )
-            await self._app(scope, receive, send)
+            straight = self._straight.get(path) if scope["method"] == "POST" else None
+            await (straight or self._app)(scope, receive, send)
         except Refused as refused:
             await send_error(send, refused, request_id, said)
         except HTTPException as problem:

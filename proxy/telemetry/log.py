@@ -81,7 +81,9 @@ class _Lines:
 
 def _configure_libraries(number: int, *, pretty: bool) -> None:
     """What libraries log goes the same way: a line of ours, with the library's name."""
-    renderer: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_dumps)
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_dumps)
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

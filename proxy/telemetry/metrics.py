@@ -1,72 +1,54 @@
-"""Prometheus metrics, all under `headgate_`. Names that clients choose are never labels."""
+"""Prometheus metrics, all under `headgate_`. Names that clients choose are never labels.
 
-from functools import lru_cache
+A request adds to plain dictionaries; the exposition is made of them when somebody asks for it. The client library's own
+counters lock, check and look up on each call, which a request would pay a dozen times.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
+from prometheus_client.registry import Collector
 
-_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-_LABEL_SETS: Final = 4096
-"""Combinations kept at hand; catalogues are far smaller."""
+_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_BY_BACKEND: Final = ("model", "provider")
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
+Labels = tuple[str, ...]
+
 
 class Metrics:
-    """The process's metrics. Children are looked up once per combination of labels."""
+    """The process's metrics. Used from the event loop's thread alone.
+
+    Attributes:
+        store_up: whether the store answers.
+    """
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        by_backend = ("model", "provider")
-        self.in_flight = Gauge("headgate_requests_in_flight", "Requests being served.", registry=registry)
-        self.store_up = Gauge(
-            "headgate_store_up", "1 while the store answers, 0 while it does not.", registry=registry
-        )
-        requests = Counter(
-            "headgate_requests",
-            "Requests by status and outcome.",
-            (*by_backend, "status", "outcome"),
-            registry=registry,
-        )
-        duration = Histogram(
-            "headgate_request_duration_seconds",
-            "From arrival to the end of the answer.",
-            by_backend,
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        first_content = Histogram(
-            "headgate_time_to_first_content_seconds",
-            "From arrival to the first content.",
-            by_backend,
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        attempts = Counter(
-            "headgate_attempts",
-            "Requests sent to backends, by outcome.",
-            ("backend", "outcome"),
-            registry=registry,
-        )
-        tokens = Counter(
-            "headgate_tokens", "Tokens billed, by kind.", (*by_backend, "kind"), registry=registry
-        )
-        cost = Counter(
-            "headgate_cost_microusd", "What answers cost, in micro-dollars.", by_backend, registry=registry
-        )
-        self._requests = lru_cache(_LABEL_SETS)(requests.labels)
-        self._duration = lru_cache(_LABEL_SETS)(duration.labels)
-        self._first_content = lru_cache(_LABEL_SETS)(first_content.labels)
-        self._attempts = lru_cache(_LABEL_SETS)(attempts.labels)
-        self._tokens = lru_cache(_LABEL_SETS)(tokens.labels)
-        self._cost = lru_cache(_LABEL_SETS)(cost.labels)
+        self.store_up = False
+        self._in_flight = 0
+        self._requests: defaultdict[Labels, int] = defaultdict(int)
+        self._attempts: defaultdict[Labels, int] = defaultdict(int)
+        self._tokens: defaultdict[Labels, int] = defaultdict(int)
+        self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
+        self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
+        self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
+        self._registry = CollectorRegistry()
+        self._registry.register(_Exposition(self))
+        ProcessCollector(registry=self._registry)
+
+    def begun(self) -> None:
+        """A request has passed the door."""
+        self._in_flight += 1
 
     def request(
         self,
@@ -79,23 +61,98 @@ class Metrics:
         first_content_seconds: float | None,
     ) -> None:
         """A request is over."""
-        self._requests(model, provider, status, outcome).inc()
-        self._duration(model, provider).observe(seconds)
+        self._in_flight -= 1
+        self._requests[model, provider, str(status), outcome] += 1
+        self._duration[model, provider].observe(seconds)
         if first_content_seconds is not None:
-            self._first_content(model, provider).observe(first_content_seconds)
+            self._first_content[model, provider].observe(first_content_seconds)
 
     def attempt(self, *, backend: str, outcome: str) -> None:
         """An attempt is over."""
-        self._attempts(backend, outcome).inc()
+        self._attempts[backend, outcome] += 1
 
     def tokens(
         self, *, model: str, provider: str, input_tokens: int, output_tokens: int, cost_microusd: int
     ) -> None:
         """What a request was billed."""
-        self._tokens(model, provider, "input").inc(input_tokens)
-        self._tokens(model, provider, "output").inc(output_tokens)
-        self._cost(model, provider).inc(cost_microusd)
+        self._tokens[model, provider, "input"] += input_tokens
+        self._tokens[model, provider, "output"] += output_tokens
+        self._cost_microusd[model, provider] += cost_microusd
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def families(self) -> Iterator[Metric]:
+        """The metrics as they stand."""
+        yield GaugeMetricFamily("headgate_requests_in_flight", "Requests being served.", self._in_flight)
+        yield GaugeMetricFamily(
+            "headgate_store_up", "1 while the store answers, 0 while it does not.", int(self.store_up)
+        )
+        yield _counter(
+            "headgate_requests",
+            "Requests by status and outcome.",
+            (*_BY_BACKEND, "status", "outcome"),
+            self._requests,
+        )
+        yield _counter(
+            "headgate_attempts",
+            "Requests sent to backends, by outcome.",
+            ("backend", "outcome"),
+            self._attempts,
+        )
+        yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
+        yield _counter(
+            "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
+        )
+        yield _histogram(
+            "headgate_request_duration_seconds", "From arrival to the end of the answer.", self._duration
+        )
+        yield _histogram(
+            "headgate_time_to_first_content_seconds",
+            "From arrival to the first content.",
+            self._first_content,
+        )
+
+
+class _Times:
+    """A histogram's counts: how many took at most each bound, not yet summed up."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_SECONDS) + 1)
+        self.sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
+        self.sum_s += seconds
+
+
+class _Exposition(Collector):
+    """What the client library asks for the metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics.families()
+
+
+def _counter(name: str, text: str, names: Labels, values: dict[Labels, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=names)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(name: str, text: str, values: dict[Labels, _Times]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=_BY_BACKEND)
+    for labels, times in values.items():
+        buckets: list[tuple[str, float]] = []
+        total = 0
+        for bound, count in zip((*map(str, _SECONDS), "+Inf"), times.counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric(labels, buckets, times.sum_s)
+    return family

@@ -57,8 +57,14 @@ async def refuses_connections(place: Site) -> bool:
 
 async def until_refusing(place: Site) -> None:
     async with asyncio.timeout(5):
-        while not await refuses_connections(place):
+        while not await refuses_connections(place):  # noqa: ASYNC110 - the state is another process's
             await asyncio.sleep(0.02)
+
+
+def children(place: Site) -> list[Path]:
+    """Processes that the gateway started, while they are there."""
+    pid = place.gateway.process.pid
+    return [Path("/proc", each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -123,16 +129,43 @@ async def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
         # Never a bare cut: the client learns that its answer is incomplete.
         assert answer.complete
         assert "error" == answer.chunks[-1]["choices"][0]["finish_reason"]
+        assert 503 == answer.chunks[-1]["error"]["code"]
+        assert b"[DONE]" not in answer.body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_has_not_begun_in_time_is_refused(tmp_path: Path, *, stream: bool) -> None:
+    """A request whose provider has said nothing by then gets 503 in our shape."""
+
+    async def silent(exchange: Exchange) -> None:
+        await exchange.closed.wait()
+
+    with fresh_place(tmp_path) as place:
+        client_id = place.next_id()
+        async with (
+            place.upstream(silent) as upstream,
+            place.asking(client_id=client_id, stream=stream) as client,
+        ):
+            await upstream.exchange()
+            place.gateway.process.terminate()
+            assert 0 == await exit_code(place, DRAIN_S + SLACK_S)
+            answer = await client.read_all()
+            await upstream.exchanges[0].until_closed()
+        (line,) = place.log_lines(client_id)
+        assert ("cancelled", 503) == (line["headgate.outcome"], line["http.response.status_code"])
+        assert line["gen_ai.usage.input_tokens"] > 0
+        assert "Traceback" not in place.gateway.log.read_text()
+    assert (503, "overloaded") == (answer.status, answer.members["error"]["code"])
+    assert ["cancelled"] == [each["outcome"] for each in answer.members["headgate"]["attempts"]]
 
 
 async def test_the_store_is_stopped_with_it(tmp_path: Path) -> None:
     """The embedded store ends with the gateway, and its data can be opened by the next one."""
     with fresh_place(tmp_path) as place:
-        children = Path(f"/proc/{place.gateway.process.pid}/task/{place.gateway.process.pid}/children")
-        stores = children.read_text().split()
+        stores = children(place)
         assert stores
         place.gateway.process.terminate()
         assert 0 == await exit_code(place, DRAIN_S + SLACK_S)
-        await poll(lambda: not any(Path(f"/proc/{each}").exists() for each in stores))
+        await poll(lambda: not any(each.exists() for each in stores))
     with fresh_place(tmp_path) as place:
         assert 200 == (await place.get("/v1/models")).status
