@@ -76,6 +76,10 @@ class Dispatch:
         self._transport = transport
         self._providers = providers
         self._patience = patience
+        self._errors = {name: _Errors(provider) for name, provider in providers.items()}
+        self._deadlines = {
+            name: _deadlines(provider, patience.tail_s) for name, provider in providers.items()
+        }
 
     async def run(self, job: Job) -> Completion | None:
         """Try until one attempt answers.
@@ -120,14 +124,7 @@ class Dispatch:
         return None if ending.committed else error
 
     async def _stream(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
-        timeouts = provider.timeouts
-        deadlines = Deadlines(
-            timeouts.first_byte_s,
-            timeouts.first_content_s,
-            timeouts.stall_s,
-            timeouts.total_s,
-            self._patience.tail_s,
-        )
+        name = attempt.backend.provider
         reader: Reader
 
         def relay() -> StreamRelay[Frame]:
@@ -136,7 +133,12 @@ class Dispatch:
             tail = self._tail(job, reader)
             ends.append(tail)
             return StreamRelay(
-                job.downstream, reader, tail, _Errors(provider), deadlines, lambda: self._on_commit(job)
+                job.downstream,
+                reader,
+                tail,
+                self._errors[name],
+                self._deadlines[name],
+                lambda: self._on_commit(job),
             )
 
         def stopped() -> None:
@@ -154,7 +156,9 @@ class Dispatch:
 
     async def _plain(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
         def relay() -> PlainRelay:
-            return PlainRelay(job.downstream, _Errors(provider), total_s=provider.timeouts.total_s)
+            return PlainRelay(
+                job.downstream, self._errors[attempt.backend.provider], total_s=provider.timeouts.total_s
+            )
 
         def stopped() -> None:
             job.record.end_try("cancelled", status=0, usage=_estimate(job.request, 0))
@@ -276,6 +280,13 @@ class Dispatch:
             return None
         await asyncio.sleep(wait_s)
         return failures[number][0]
+
+
+def _deadlines(provider: Provider, tail_s: float) -> Deadlines:
+    timeouts = provider.timeouts
+    return Deadlines(
+        timeouts.first_byte_s, timeouts.first_content_s, timeouts.stall_s, timeouts.total_s, tail_s
+    )
 
 
 def said_usage(job: Job, usage: Usage) -> bytes:

@@ -33,7 +33,7 @@ class Secret:
         return "Secret(hidden)"
 
 
-class SecretMissing(Exception):  # noqa: N818 - an outcome, which callers turn into a warning or a problem
+class SecretMissing(Exception):
     """The secret that a reference names cannot be had; the message says why and holds no secret."""
 
 

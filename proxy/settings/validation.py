@@ -84,7 +84,7 @@ def _problem(section: type[Section], detail: ErrorDetails, at: Location) -> Prob
     return Problem(path_of((*at, *location)), _message(detail))
 
 
-def _message(detail: ErrorDetails) -> str:  # noqa: PLR0911 - one line for each kind
+def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == OWN_ERROR:
         return str(context["message"])

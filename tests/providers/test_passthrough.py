@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.clients.openai_chat import OpenAIChat as Client
@@ -125,7 +125,6 @@ SMALL = [recording for recording in chat_streams() if len(recording.body) < 6000
 
 
 @pytest.mark.skipif(not SMALL, reason="no recorded exchanges beside the project")
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
 def test_cuts_that_try_to_hurt(data: st.DataObject) -> None:
     """The same at cuts that are searched for."""

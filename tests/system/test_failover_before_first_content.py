@@ -8,7 +8,18 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.scripted import DONE, Exchange, Script, finish, frame, good_stream, role, text, usage
+from tests.support.scripted import (
+    DONE,
+    Exchange,
+    Script,
+    completion,
+    finish,
+    frame,
+    good_stream,
+    role,
+    text,
+    usage,
+)
 from tests.support.site import Site, config, model, provider, site
 
 CONTENT_S = 0.5
@@ -228,7 +239,6 @@ async def test_a_bad_request_is_given_back(place: Site) -> None:
 
 async def test_plain_answers_fail_over_too(place: Site) -> None:
     """A plain request moves on after an error, a cut body, or a body that is no answer."""
-    from tests.support.scripted import completion
 
     async def cut(exchange: Exchange) -> None:
         await exchange.start(200, (("content-length", "100"),), chunked=False)

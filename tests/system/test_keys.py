@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.gateway import ADMIN_KEY
 from tests.support.raw_client import Answer, http_request
-from tests.support.scripted import good_stream
+from tests.support.scripted import DONE, Exchange, finish, good_stream, role, text
 from tests.support.site import HELLO, Site, config, model, provider, site
 
 REVOKED_WITHIN_S = 2.0
@@ -138,7 +138,6 @@ async def test_a_key_that_may_no_longer_be_used(place: Site, manner: str) -> Non
 
 async def test_a_stream_under_way_outlives_its_key(place: Site) -> None:
     """Revoking a key ends no answer that has begun."""
-    from tests.support.scripted import DONE, Exchange, finish, role, text
 
     async def script(exchange: Exchange) -> None:
         await exchange.start()

@@ -17,12 +17,13 @@ LARGE = [recording for recording in chat_streams() if len(recording.body) >= 600
 ASKED = pytest.mark.parametrize("asked", [True, False], ids=["asked", "not-asked"])
 
 
-def relayed(recording: Recording, pieces: Sequence[bytes], *, asked: bool) -> Attempt:
+async def relayed(recording: Recording, pieces: Sequence[bytes], *, asked: bool) -> Attempt:
     """The recording's answer, in these pieces, to the end of its body."""
     name = recording.provider if recording.provider in REGISTRY else "openai"
     made = attempt(pieces, asked=asked, many=recording.choices != 1, dialect=REGISTRY[name].dialect)
     made.call.finish(made.relay)
     assert made.relay.ended.done()
+    await made.downstream.close()
     return made
 
 
@@ -143,7 +144,7 @@ def fails_before_content(recording: Recording) -> bool:
 @pytest.mark.parametrize("recording", RECORDED)
 async def test_whole(recording: Recording, asked: bool) -> None:  # noqa: FBT001 - a column
     """A stream in one piece; an error before any content is a failed attempt of which nothing leaves."""
-    made = relayed(recording, [recording.body], asked=asked)
+    made = await relayed(recording, [recording.body], asked=asked)
     if fails_before_content(recording):
         assert (0, b"", False) == (made.sink.status, made.sink.body, made.ending.committed)
         assert made.ending.error is not None
@@ -156,10 +157,10 @@ async def test_whole(recording: Recording, asked: bool) -> None:  # noqa: FBT001
 async def test_every_cut(recording: Recording) -> None:
     """Wherever a small stream is cut in two, the client's bytes are the same."""
     body = recording.body
-    whole = {asked: relayed(recording, [body], asked=asked) for asked in (True, False)}
+    whole = {asked: await relayed(recording, [body], asked=asked) for asked in (True, False)}
     for position in range(1, len(body)):
         asked = position % 2 == 0
-        made = relayed(recording, [body[:position], body[position:]], asked=asked)
+        made = await relayed(recording, [body[:position], body[position:]], asked=asked)
         assert whole[asked].sink.body == made.sink.body, position
         assert whole[asked].ending.committed == made.ending.committed
 
@@ -169,10 +170,10 @@ async def test_every_cut(recording: Recording) -> None:
 async def test_random_cuts(recording: Recording, asked: bool) -> None:  # noqa: FBT001 - a column
     """However a large stream is cut, the client's bytes are the same."""
     chance = random.Random(recording.id)
-    whole = relayed(recording, [recording.body], asked=asked)
+    whole = await relayed(recording, [recording.body], asked=asked)
     for _ in range(20):
         positions = [chance.randrange(len(recording.body)) for _ in range(chance.randrange(1, 60))]
-        made = relayed(recording, cut(recording.body, positions), asked=asked)
+        made = await relayed(recording, cut(recording.body, positions), asked=asked)
         assert whole.sink.body == made.sink.body
 
 
@@ -180,11 +181,11 @@ async def test_random_cuts(recording: Recording, asked: bool) -> None:  # noqa: 
 @pytest.mark.parametrize("recording", RECORDED)
 async def test_bytes_and_frames(recording: Recording, asked: bool) -> None:  # noqa: FBT001 - a column
     """The same byte by byte and frame by frame."""
-    whole = relayed(recording, [recording.body], asked=asked)
+    whole = await relayed(recording, [recording.body], asked=asked)
     body = recording.body
     size = 1 if len(body) < 20_000 else 7
     for pieces in (cut(body, range(0, len(body), size)), frames_of(body)):
-        assert whole.sink.body == relayed(recording, pieces, asked=asked).sink.body
+        assert whole.sink.body == (await relayed(recording, pieces, asked=asked)).sink.body
 
 
 @pytest.mark.parametrize("recording", RECORDED)
@@ -208,7 +209,7 @@ async def test_cut_short(recording: Recording) -> None:
     frames = frames_of(recording.body)
     chance = random.Random(recording.id)
     for count in {1, 2, *(chance.randrange(len(frames) + 1) for _ in range(5))}:
-        made = relayed(recording, [b"".join(frames[:count])], asked=True)
+        made = await relayed(recording, [b"".join(frames[:count])], asked=True)
         chunks = [chunk for raw in frames[:count] if (chunk := chunk_of(raw)) is not None]
         seen = {each["index"] for chunk in chunks for each in chunk.get("choices") or ()}
         finished = {index for chunk in chunks for index in finishes(chunk)}
@@ -231,7 +232,7 @@ async def test_cut_short(recording: Recording) -> None:
 @pytest.mark.parametrize("recording", RECORDED)
 async def test_slow_client(recording: Recording) -> None:
     """A client that stops reading after every kilobyte gets the same bytes, and the provider waits for it."""
-    whole = relayed(recording, [recording.body], asked=True)
+    whole = await relayed(recording, [recording.body], asked=True)
     made = attempt(
         cut(recording.body, range(0, len(recording.body), 100)),
         many=recording.choices != 1,
