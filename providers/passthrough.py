@@ -79,7 +79,7 @@ class Passthrough:
             and self._inspector.first_mark(run, 0) < 0
         ):
             # By far the most reads: nothing remarkable in them.
-            self._relayed_frames += run.count(b"\n\n") or 1
+            self._relayed_frames += run.count(b"\n\n") or run.count(b"\r\n\r\n") or 1
             self._relayed_bytes += len(run)
             return (Frame(run),)
         if b"\r" in run:  # frames end in more ways than one: take them one by one

@@ -32,6 +32,7 @@ class UpstreamError(Exception):
         status: the HTTP status the provider meant, 0 when there was none (connection, time-out).
         message: the provider's own words, safe to show; never a key or a URL.
         code: the provider's own error code, or `None`.
+        param: the member of the request that the provider names, or `None`.
         retry_after_s: how long the provider asked to wait, or `None`.
         context_overflow: the prompt was too long for this model; a larger one may take it.
     """
@@ -43,6 +44,7 @@ class UpstreamError(Exception):
         *,
         status: int = 0,
         code: str | None = None,
+        param: str | None = None,
         retry_after_s: float | None = None,
         context_overflow: bool = False,
     ) -> None:
@@ -51,6 +53,7 @@ class UpstreamError(Exception):
         self.message = message
         self.status = status
         self.code = code
+        self.param = param
         self.retry_after_s = retry_after_s
         self.context_overflow = context_overflow
 

@@ -104,6 +104,7 @@ def from_body(problem: Any, *, status: int, retry_after_s: float | None = None) 
         str(message)[:_MAX_MESSAGE_CHARS],
         status=status,
         code=str(code) if code is not None else None,
+        param=param if isinstance(param := problem.get("param"), str) else None,
         retry_after_s=retry_after_s,
         context_overflow=overflow,
     )

@@ -22,7 +22,7 @@ class Try:
     began_s: float
     outcome: str = ""
     status: int = 0
-    elapsed_ms: int = 0
+    elapsed_s: float = 0.0
     cost_microusd: int | None = 0
 
     def public(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Try:
             "kind": "answer",
             "outcome": self.outcome,
             "status": self.status,
-            "ms": self.elapsed_ms,
+            "ms": round(self.elapsed_s * 1000),
             "cost_usd": usd(self.cost_microusd),
         }
 
@@ -100,7 +100,7 @@ class Record:
             return
         current.outcome = outcome
         current.status = status
-        current.elapsed_ms = round((self._clock() - current.began_s) * 1000)
+        current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
             self.usage = usage
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
@@ -168,10 +168,8 @@ class Record:
 
     def overhead_ms(self, now_s: float) -> float:
         """What the gateway itself took: all time since arrival that no attempt ran."""
-        waiting_ms = sum(
-            each.elapsed_ms if each.outcome else (now_s - each.began_s) * 1000 for each in self.tries
-        )
-        return round(max(0.0, (now_s - self.arrived_s) * 1000 - waiting_ms), 1)
+        waiting_s = sum(each.elapsed_s if each.outcome else now_s - each.began_s for each in self.tries)
+        return round(max(0.0, now_s - self.arrived_s - waiting_s) * 1000, 1)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What every answer says of its way, for the attempt that runs or ran last."""

@@ -85,9 +85,7 @@ _PLANNED_LIMITS: Final = (
 TABLE: Final[tuple[Row, ...]] = (
     Row("server.workers", "one process serves"),
     Row("server.ops_listen", "health and metrics are served on the main address only"),
-    Row(
-        "redis.url", "a single server, embedded or not, is used", _starts("redis+cluster:", "redis+sentinel:")
-    ),
+    Row("redis.url", "serve refuses it", _starts("redis+cluster:", "redis+sentinel:")),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.*", _NO_EFFECT),
     Row("providers.*.adapter", "the provider and its backends are disabled", _planned),
@@ -106,10 +104,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.weights", "models are tried in the order of the list"),
     Row("tiers.*.stages", "one model answers"),
-    Row("routing.modes", "a mode means the tier of its own name"),
+    Row("routing.modes", "requests are undecided, so a mode means its middle tier"),
     Row("routing.classifier.*", "requests are not classified"),
-    Row("routing.retries", _NO_EFFECT),
-    Row("routing.deadline_s", _NO_EFFECT),
     Row("routing.breaker", "no circuit opens"),
     Row("routing.hedge", "no request is hedged"),
     Row("limits.default_max_output_tokens", _NO_EFFECT),

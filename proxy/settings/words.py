@@ -16,6 +16,8 @@ from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Strict
 from pydantic_core import PydanticCustomError
 
 from proxy.settings.secrets import reference_problem
+from ratelimit.store.address import parse_address
+from ratelimit.store.errors import AddressError
 
 # The type of an error whose message is already ours.
 OWN_ERROR: Final = "headgate"
@@ -25,7 +27,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 _PUBLIC_NAME: Final = re.compile(r"[!-~]{1,200}")
 _URL: Final = re.compile(r"[!-~]+")
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
-_REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 
 
 def _refused(message: str) -> PydanticCustomError:
@@ -88,38 +89,11 @@ def _base_url_problem(text: str) -> str | None:
 
 
 def redis_url_problem(text: str) -> str | None:
-    """What is wrong with a `redis.url`, or `None`; the URL, which may hold a password, is not repeated."""
-    if text == "embedded":
-        return None
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in _REDIS_SCHEMES:
-        return f"must be embedded or begin with one of {', '.join(f'{name}://' for name in _REDIS_SCHEMES)}"
-    # What stands before the last @ may be a password: it is cut off and never looked at.
-    place = rest.partition("?")[0].rpartition("@")[2]
-    if scheme == "unix":
-        return None if place.startswith("/") else "unix:// needs an absolute path"
-    hosts, _, path = place.partition("/")
-    return _redis_path_problem(scheme, path) or _redis_hosts_problem(scheme, hosts.split(","))
-
-
-def _redis_path_problem(scheme: str, path: str) -> str | None:
-    if scheme == "redis+sentinel":
-        return None if path else "redis+sentinel:// needs the master's name behind a slash"
-    if scheme == "redis+cluster":
-        return "redis+cluster:// has database 0 only" if path not in {"", "0"} else None
-    return (
-        f"{scheme}:// takes the number of a database behind the slash"
-        if path and not path.isdecimal()
-        else None
-    )
-
-
-def _redis_hosts_problem(scheme: str, hosts: list[str]) -> str | None:
-    if len(hosts) > 1 and scheme in {"redis", "rediss"}:
-        return f"{scheme}:// names one host; use redis+cluster:// or redis+sentinel:// for several"
-    for host in hosts:
-        if _listen_problem(host) is not None and _listen_problem(f"{host}:6379") is not None:
-            return f"{scheme}:// needs a host, like {scheme}://localhost:6379"
+    """Why this is no address of a store, or `None`; never says the password."""
+    try:
+        parse_address(text)
+    except AddressError as error:
+        return str(error).removeprefix("store URL: ")
     return None
 
 

@@ -1,15 +1,15 @@
 """What can go wrong between a caller and its Redis."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - a state of the world rather than a mistake, named so throughout
+class StoreUnavailable(Exception):
     """No usable answer within the time-out; whether the command ran is unknown."""
 
 
-class StoreRefused(Exception):  # noqa: N818 - the operator's word for it
+class StoreRefused(Exception):
     """The server answers, but we must not work with it as it is configured: an operator has to act."""
 
 
-class StoreFault(Exception):  # noqa: N818 - it sits beside the other two
+class StoreFault(Exception):
     """The server rejected a command as wrong: a bug of ours, never an outage."""
 
 

@@ -284,7 +284,7 @@ def test_a_last_frame_cut_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-@pytest.mark.parametrize("size", [1, 50, 100_000])
+@pytest.mark.parametrize("size", [1, 50, 1000, 100_000])
 def test_estimate_of_short_frames(end: bytes, size: int) -> None:
     """A token a frame, whatever the line ends and the reads."""
     reader = Passthrough(DIALECT, many_choices=False)

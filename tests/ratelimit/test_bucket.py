@@ -1,7 +1,5 @@
 """Requests per minute of a key and its customer, taken together."""
 
-# ruff: noqa: SIM300 - asserts read expected == actual
-
 import asyncio
 
 import pytest

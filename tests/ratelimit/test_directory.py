@@ -1,7 +1,5 @@
 """Customers and keys over the API: made, paged, changed, deleted; whole or not at all."""
 
-# ruff: noqa: SIM300 - asserts read expected == actual
-
 import asyncio
 import itertools
 from collections.abc import Callable

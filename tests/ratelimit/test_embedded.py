@@ -1,7 +1,5 @@
 """The private server: readiness, one per data directory, no orphans, data kept."""
 
-# ruff: noqa: SIM300 - asserts read expected == actual
-
 import asyncio
 import os
 import signal

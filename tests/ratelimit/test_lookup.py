@@ -1,7 +1,5 @@
 """From a key's text to its subject: fresh, coalesced, bounded, and through an outage."""
 
-# ruff: noqa: SIM300 - asserts read expected == actual
-
 import asyncio
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The text of a key."""
 
-# ruff: noqa: SIM300 - asserts read expected == actual
-
 import hashlib
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The store: replies to the right caller, bounded time, scripts, and being away and back."""
 
-# ruff: noqa: SIM300 - asserts read expected == actual
-
 import asyncio
 import hashlib
 import socket

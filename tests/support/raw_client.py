@@ -78,6 +78,7 @@ class RawClient:
         """`receive_buffer_bytes` bounds what the kernel takes for a client that does not read."""
         sock = socket.socket()
         sock.settimeout(0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         try:

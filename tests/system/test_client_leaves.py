@@ -197,11 +197,12 @@ async def test_while_waiting_to_try_again(place: Site) -> None:
 
     async def refuse(exchange: Exchange) -> None:
         await exchange.answer(429, b'{"error": {"message": "slow down"}}', (("retry-after", "2"),))
+        exchange.go.set()
 
     client_id = place.next_id()
     async with place.upstream(refuse) as upstream, place.asking(client_id=client_id) as client:
         second = await upstream.exchange(1)
-        await poll(lambda: second.taken_bytes > 0)
+        await second.go.wait()
         await place.get("/livez")  # answered after it: by then the gateway has read the refusal, and waits
         client.leave()
         line = await place.log_line(client_id, within_s=CLOSED_WITHIN_S)

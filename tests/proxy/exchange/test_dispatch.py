@@ -417,6 +417,13 @@ async def test_a_stale_connection_is_replaced_once(stage: Stage) -> None:
     assert [False, True] == [asked[2] for asked in scene.wire.asked]
 
 
+async def test_a_stale_connection_is_not_replaced_twice(stage: Stage) -> None:
+    """Whatever dies unheard on a fresh connection is a failure like any other."""
+    scene = stage(Answer(end="stale"), Answer(end="stale"), Answer(), retries=0)
+    assert 502 == (await scene.refused()).status
+    assert [("a/m", "unreachable", 0)] == scene.outcomes
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_departed_client(stage: Stage, stream: bool) -> None:  # noqa: FBT001 - a column
     """A departure ends the attempt and all that would follow; what was relayed is billed by estimate."""

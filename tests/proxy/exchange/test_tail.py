@@ -301,6 +301,13 @@ def test_frames_of_a_finished_choice_release_nothing() -> None:
     assert [b"", late, b""] == story.feed(stop(0), late, REPORT)
 
 
+def test_a_frame_of_a_finished_and_an_unfinished_choice() -> None:
+    """One unfinished choice among those of a frame releases the held one before it."""
+    story = Story(asked=True, many=True)
+    both = chunk(choice(0), choice(1, b'{"content":"b"}'))
+    assert [b"", stop(0) + both, b""] == story.feed(stop(0), both, stop(1))
+
+
 def test_both_choices_in_one_frame() -> None:
     """One frame may finish all."""
     both = chunk(choice(0, finish=b'"stop"'), choice(1, finish=b'"length"'))

@@ -12,7 +12,7 @@ PASSWORD = "hunter2-hunter2"
     [
         "embedded",
         "redis://localhost",
-        "redis://user:pass@10.0.0.1:6380/3?db=1",
+        "redis://user:pass@10.0.0.1:6380/3",
         "rediss://[::1]:6379/",
         "unix:///run/redis.sock",
         "unix://user:pass@/run/redis.sock?db=2",
@@ -28,17 +28,13 @@ def test_addresses_of_stores_are_accepted(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        (f"http://:{PASSWORD}@a", "must be embedded or begin with one of redis://, rediss://, unix://, "),
-        (f"redis:{PASSWORD}", "must be embedded or begin with one of redis://, rediss://, unix://, "),
-        (PASSWORD, "must be embedded or begin with one of redis://, rediss://, unix://, "),
-        (f"redis://:{PASSWORD}@", "redis:// needs a host, like redis://localhost:6379"),
-        (f"redis://:{PASSWORD}@a:b", "redis:// needs a host, like redis://localhost:6379"),
-        (f"redis://:{PASSWORD}@a:99999", "redis:// needs a host, like redis://localhost:6379"),
-        (f"redis://:{PASSWORD}@a/x", "redis:// takes the number of a database behind the slash"),
-        (f"redis://:{PASSWORD}@a,b", "redis:// names one host; use redis+cluster:// or redis+sentinel://"),
-        (f"unix://:{PASSWORD}@run", "unix:// needs an absolute path"),
-        (f"redis+sentinel://:{PASSWORD}@a,b", "redis+sentinel:// needs the master's name behind a slash"),
-        (f"redis+cluster://:{PASSWORD}@a,b/4", "redis+cluster:// has database 0 only"),
+        (f"http://:{PASSWORD}@a", "must be `embedded` or begin with redis://, rediss://, unix://, "),
+        (f"redis:{PASSWORD}", "must be `embedded` or begin with redis://, rediss://, unix://, "),
+        (PASSWORD, "must be `embedded` or begin with redis://, rediss://, unix://, "),
+        (f"redis://:{PASSWORD}@a:b", "the port of host 1 must be a number"),
+        (f"redis://:{PASSWORD}@a:99999", "the port of host 1 must be a number from 1 to 65535"),
+        (f"redis://:{PASSWORD}@a,b", "several hosts need redis+cluster:// or redis+sentinel://"),
+        (f"unix://:{PASSWORD}@run", "a unix:// path must be absolute"),
     ],
 )
 def test_other_addresses_are_refused_and_passwords_not_repeated(url: str, expected: str) -> None:
