@@ -246,3 +246,24 @@ async def test_the_stall_bound_may_be_shorter_than_the_tail(place: Site) -> None
         answer = await place.ask(model="stall_s")
     assert answer.body.endswith(DONE)
     assert "error" not in answer.chunks[-1]
+
+
+async def test_the_tail_is_not_lost_while_the_client_is_slow(place: Site) -> None:
+    """Completed while the client was not reading: the tail runs from when it reads again, not some time later."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.start()
+        await exchange.send(text("x" * 12_000_000) + finish())
+        exchange.go.set()
+        await exchange.closed.wait()
+
+    async with (
+        place.upstream(script) as upstream,
+        place.asking(model="first_content_s", receive_buffer_bytes=16 * 1024) as client,
+    ):
+        await (await upstream.exchange()).go.wait()
+        await client.read_head()
+        await place.get("/livez")
+        answer = await client.read_all(within_s=TAIL_S + SLACK_S + 5)
+    assert answer.complete
+    assert answer.body.endswith(DONE)
