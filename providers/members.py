@@ -9,6 +9,11 @@ import orjson
 from providers.types import Member
 
 _KEY: Final = re.compile(rb'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\n\r]*:[ \t\n\r]*')
+# A member; with its value and what follows where that is a string or a scalar.
+_MEMBER: Final = re.compile(
+    rb'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\n\r]*:[ \t\n\r]*'
+    rb'(?:("[^"\\]*(?:\\.[^"\\]*)*"|[^\[{",}\] \t\n\r]+)[ \t\n\r]*([,}]))?'
+)
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _SCALAR: Final = re.compile(rb"[^,}\] \t\n\r]+")
 _AFTER: Final = re.compile(rb"[ \t\n\r]*([,}])")
@@ -38,19 +43,25 @@ def locate(raw: bytes, parsed: Mapping[str, Any]) -> tuple[Member, ...]:
     members: list[Member] = []
     names: set[str] = set()
     position = raw.index(b"{") + 1
-    while (key := _KEY.match(raw, position)) is not None:
-        quoted = key[1]
+    while (match := _MEMBER.match(raw, position)) is not None:
+        quoted, value, after = match.groups()
         name = orjson.loads(quoted) if b"\\" in quoted else quoted[1:-1].decode()
         if name in names:
             raise DuplicateMember(name)
         names.add(name)
-        value_start = key.end()
-        value_end = _end_of_value(raw, value_start, parsed[name])
-        members.append(Member(name, key.start(1), value_start, value_end))
-        after = _AFTER.match(raw, value_end)
-        if after is None or after[1] == b"}":
+        if value is not None:
+            value_start, value_end = match.span(2)
+            position = match.end()
+        else:
+            value_start = match.end()
+            value_end = _end_of_value(raw, value_start, parsed[name])
+            follows = _AFTER.match(raw, value_end)
+            assert follows is not None
+            after = follows[1]
+            position = follows.end()
+        members.append(Member(name, match.start(1), value_start, value_end))
+        if after == b"}":
             break
-        position = after.end()
     return tuple(members)
 
 

@@ -1,7 +1,11 @@
-"""Values that cross the edge of this room: requests, answers, usage, errors. Standard library only."""
+"""Values that cross the edge of this room: requests, answers, usage, errors. Standard library only.
+
+What every request makes is a named tuple: as unchangeable as a frozen dataclass, at a third of its price.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 ErrorKind = Literal["bad_request", "auth", "rate_limited", "overloaded", "unreachable", "timeout", "protocol"]
@@ -63,10 +67,7 @@ class Unparsable(ValueError):
 
 
 class Member(NamedTuple):
-    """Where one top-level member of a JSON object lies: `raw[key_start:value_end]` is `"name": value`.
-
-    A tuple, because a request has a dozen of them and a frozen dataclass takes four times as long to make.
-    """
+    """Where one top-level member of a JSON object lies: `raw[key_start:value_end]` is `"name": value`."""
 
     name: str
     key_start: int
@@ -74,8 +75,7 @@ class Member(NamedTuple):
     value_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Canonical:
+class Canonical(NamedTuple):
     """A request as every upstream dialect can read it.
 
     Attributes:
@@ -101,8 +101,7 @@ class Canonical:
     named: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(NamedTuple):
     """What to send to a provider; the transport adds host and credentials.
 
     Attributes:
@@ -114,8 +113,7 @@ class UpstreamRequest:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one answer, as the provider counts them.
 
     Attributes:
@@ -136,11 +134,10 @@ class Usage:
     reasoning_tokens: int = 0
     provider_cost_usd: float | None = None
     estimated: bool = False
-    reported: Mapping[str, Any] = field(default_factory=dict)
+    reported: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """A whole, plain answer.
 
     Attributes:

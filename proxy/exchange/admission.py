@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.exchange.errors import Refused
 from ratelimit.limits.bucket import Decision, RequestBuckets
@@ -12,8 +12,7 @@ from ratelimit.subjects.types import Subject
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A request that may run. `headers` tell the tighter limit and what is left of it."""
 
     headers: Headers

@@ -1,14 +1,13 @@
 """A request that has passed the door: who asks, when, and over which connection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.exchange.downstream import Connection
 from ratelimit.subjects.types import Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """
     Attributes:
         request_id: made at the door.

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from providers.dialects import Client, Reader, open_reader
 from providers.types import Canonical, Completion, ErrorKind, Frame, UpstreamError, Usage
@@ -41,8 +41,7 @@ class Patience:
     tail_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One request on its way through a plan. `start_headers` are for an answer that begins now."""
 
     arrival: Arrival

@@ -7,7 +7,7 @@ turn. It knows bytes, marks and deadlines; frames, order and errors come as argu
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from proxy.exchange.downstream import Downstream, Headers
 
@@ -96,8 +96,7 @@ class Deadlines:
     tail_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How an attempt ended.
 
     Attributes:

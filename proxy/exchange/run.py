@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from providers.dialects import Client
@@ -116,7 +116,7 @@ class Exchange:
         record.asked, record.stream = request.model, request.stream
         chosen = record.plan = self._plan(request.model, arrival.subject)
         if chosen.tier is not None:
-            request = replace(request, named=False)
+            request = request._replace(named=False)
         admission = await self._admissions.admit(arrival.subject, arrival.request_id)
 
         def start_headers() -> Headers:

@@ -16,8 +16,7 @@ Bytes come from the dialect's `Closer`; what an answer cost comes from `facts`. 
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 
 class Frame(Protocol):
@@ -42,8 +41,7 @@ class Frame(Protocol):
 F = TypeVar("F", bound=Frame)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the end of an answer says.
 
     Attributes:

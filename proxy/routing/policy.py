@@ -7,7 +7,7 @@ means its middle tier.
 import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from proxy.routing.catalogue.types import Backend, Catalogue
 
@@ -39,8 +39,7 @@ NAMED: Final = Verdict("named")
 UNDECIDED: Final = Verdict("default", "moderate", "other", 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A backend to try.
 
     Attributes:
@@ -55,8 +54,7 @@ class Attempt:
     reason: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Attempts in order, never empty. `tier` is `None` when a model was named."""
 
     tier: str | None

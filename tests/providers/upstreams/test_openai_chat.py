@@ -102,9 +102,7 @@ def test_openrouter_keeps_its_own_when_named() -> None:
         b'"session_id":"s","messages":[{}],"usage":{"include":true}}'
     )
     assert named == encoded(body, openrouter)
-    chosen = Canonical(
-        **{name: getattr(request(body), name) for name in Canonical.__slots__} | {"named": False}
-    )
+    chosen = request(body)._replace(named=False)
     assert b'{"model":"up","messages":[{}]}' == openrouter.encode(chosen, "up").body
 
 
@@ -251,5 +249,5 @@ def test_usage(members: dict[str, Any], expected: Usage | None) -> None:
     if expected is None or read is None:
         assert expected == read
         return
-    names = [name for name in Usage.__slots__ if name != "reported"]
+    names = [name for name in Usage._fields if name != "reported"]
     assert [getattr(expected, name) for name in names] == [getattr(read, name) for name in names]
