@@ -55,11 +55,12 @@ class Downstream:
     Attributes:
         started: status and headers have gone out.
         gone: the client has left; nothing written arrives.
+        loop: the event loop of the exchange.
     """
 
     __slots__ = (
-        "_connection", "_ended", "_keep_alive_s", "_keep_alive_timer", "_last_write_s", "_listener", "_loop",
-        "_pending", "_send", "_task", "_write_s", "_write_timer", "early", "gone", "started",
+        "_connection", "_ended", "_keep_alive_s", "_keep_alive_timer", "_last_write_s", "_listener",
+        "_pending", "_send", "_task", "_write_s", "_write_timer", "early", "gone", "loop", "started",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, send: Send, *, write_s: float, keep_alive_s: float) -> None:
@@ -72,7 +73,7 @@ class Downstream:
         """
         self._connection = connection
         self._send = send
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._listener: Listener | None = None
         self._pending: list[bytes] = []
@@ -104,8 +105,8 @@ class Downstream:
         """Begin to break silences, if configured. `early` gives status and headers when the first comment goes out."""
         if self._keep_alive_s > 0:
             self.early = early
-            self._last_write_s = self._loop.time()
-            self._keep_alive_timer = self._loop.call_later(self._keep_alive_s, self._break_silence)
+            self._last_write_s = self.loop.time()
+            self._keep_alive_timer = self.loop.call_later(self._keep_alive_s, self._break_silence)
 
     def start(self, status: int, headers: Headers) -> None:
         """Send status and headers, once."""
@@ -120,7 +121,7 @@ class Downstream:
             self._pending.append(data)
             return
         if self._keep_alive_s > 0:
-            self._last_write_s = self._loop.time()
+            self._last_write_s = self.loop.time()
         self._drive({"type": "http.response.body", "body": data, "more_body": True})
 
     def end(self, data: bytes) -> None:
@@ -184,7 +185,7 @@ class Downstream:
         if unsent >= unsent_before:  # nothing was read since the last look
             self._connection.abort()
         else:
-            self._write_timer = self._loop.call_later(self._write_s, self._watch_writing, unsent)
+            self._write_timer = self.loop.call_later(self._write_s, self._watch_writing, unsent)
 
     def _drive(self, message: dict[str, Any]) -> None:
         try:
@@ -196,12 +197,12 @@ class Downstream:
     def _break_silence(self) -> None:
         if self._ended or self.gone:
             return
-        quiet_s = self._loop.time() - self._last_write_s
+        quiet_s = self.loop.time() - self._last_write_s
         if quiet_s >= self._keep_alive_s and not self._connection.paused:
             if not self.started and self.early is not None:
                 self.start(*self.early())
             self.write(KEEP_ALIVE_COMMENT)
             quiet_s = 0.0
-        self._keep_alive_timer = self._loop.call_later(
+        self._keep_alive_timer = self.loop.call_later(
             self._keep_alive_s - min(quiet_s, self._keep_alive_s), self._break_silence
         )

@@ -121,7 +121,7 @@ class _Attempt:
         self._client = client
         self._errors = errors
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
+        self._loop = client.loop
         self._call: Call | None = None
         self._status = 0
         self._headers: Headers = ()
@@ -195,7 +195,7 @@ class StreamRelay(_Attempt, Generic[F]):
         Args:
             on_commit: called when the first content has come; gives status and headers of the answer.
         """
-        super().__init__(client, errors, asyncio.get_running_loop().time)
+        super().__init__(client, errors, client.loop.time)
         self._reader = reader
         self._tail = tail
         self._deadlines = deadlines
@@ -395,7 +395,7 @@ class PlainRelay(_Attempt):
     """One attempt at a plain answer: collected whole, judged by the caller."""
 
     def __init__(self, client: Downstream, errors: Errors, *, total_s: float) -> None:
-        super().__init__(client, errors, asyncio.get_running_loop().time)
+        super().__init__(client, errors, client.loop.time)
         self._total_s = total_s
         self._parts: list[bytes] = []
         self._bytes = 0

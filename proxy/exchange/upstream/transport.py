@@ -147,7 +147,8 @@ class Transport:
         assert pooled is not None
         assert transport is not None
         reused = pooled in self._used
-        self._used.add(pooled)
+        if not reused:
+            self._used.add(pooled)
         reading = _Reading(connection, transport, receiver, reused=reused)
         transport.set_protocol(reading)
         transport.write(b"%b\r\n%bcontent-length: %d\r\n\r\n%b" % (target.head, extra_head, len(body), body))
