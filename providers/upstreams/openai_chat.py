@@ -395,4 +395,6 @@ def _object(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _count(members: Mapping[str, Any], name: str) -> int:
     value = members.get(name)
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    if type(value) is int:  # as nearly always
+        return max(value, 0)
+    return int(value) if isinstance(value, float) and value > 0 else 0

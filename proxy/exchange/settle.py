@@ -49,4 +49,4 @@ class Settlement:
                 output_tokens=record.usage.output_tokens,
                 cost_microusd=record.cost_microusd or 0,
             )
-        self._log.info("request", **record.log_fields())
+        self._log.info("request", fields=record.log_fields())

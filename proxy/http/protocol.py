@@ -6,9 +6,10 @@ connection here tells a listener what happens, and can be aborted.
 """
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from proxy.exchange.downstream import SCOPE_KEY, Listener
 
@@ -38,30 +39,35 @@ class ClientConnection:
         self._protocol.transport.abort()
 
 
-class _OneWrite:
-    """A transport for one response: its head waits for the first part of the body, so that both leave in one write.
+class _Answer:
+    """Sends one response: uvicorn's way, but for the head.
 
-    uvloop sends at each write; a plain answer would cost two system calls and two packets. A head that stays alone
-    leaves at the end of the loop's turn.
+    The head waits for the first part of the body, so that both leave in one write: uvloop sends at each write, and
+    a plain answer would cost two system calls and two packets. A head that stays alone leaves at the end of the turn.
+    Its names and values are our own and are not checked again. To uvicorn this is the response's transport.
     """
 
-    __slots__ = ("_head", "_head_seen", "_loop", "_transport")
+    __slots__ = ("_cycle", "_head", "_loop", "_send", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, cycle: RequestResponseCycle, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._cycle = cycle
+        self._send = cycle.send
         self._transport = transport
         self._loop = loop
         self._head = b""
-        self._head_seen = False
+
+    def send(self, message: Any) -> Coroutine[Any, Any, None]:
+        """ASGI's `send`."""
+        if message["type"] == "http.response.start" and not self._cycle.response_started:
+            return self._start(message["status"], message.get("headers", ()))
+        return self._send(message)
 
     def write(self, data: bytes) -> None:
-        if self._head_seen:
-            if self._head:
-                data, self._head = self._head + data, b""
-            self._transport.write(data)
-        else:
-            self._head_seen = True
-            self._head = data
-            self._loop.call_soon(self._flush)
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._transport.write(data)
 
     def close(self) -> None:
         self._flush()
@@ -69,6 +75,29 @@ class _OneWrite:
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
+
+    async def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        cycle = self._cycle
+        if cycle.disconnected:
+            return
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        content = [STATUS_LINE[status]]
+        has_length = False
+        for name, value in (*cycle.default_headers, *headers):
+            if name == b"content-length":
+                cycle.expected_content_length = int(value)
+                has_length = True
+            content += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:
+            content.append(b"connection: close\r\n")
+        bodiless = cycle.scope["method"] == "HEAD" or status in (204, 304)
+        cycle.chunked_encoding = not has_length and not bodiless
+        if cycle.chunked_encoding:
+            content.append(b"transfer-encoding: chunked\r\n")
+        content.append(b"\r\n")
+        self._head = b"".join(content)
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._head:
@@ -94,7 +123,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.scope[SCOPE_KEY] = self.client_connection  # type: ignore[typeddict-unknown-key]  # ASGI scopes are open
         super().on_headers_complete()
-        self.cycle.transport = cast("asyncio.Transport", _OneWrite(self.transport, self.loop))
+        answer = _Answer(self.cycle, self.transport, self.loop)
+        self.cycle.transport = cast("asyncio.Transport", answer)
+        self.cycle.send = answer.send  # type: ignore[method-assign]  # the task that reads it has not begun yet
 
     def pause_writing(self) -> None:
         super().pause_writing()

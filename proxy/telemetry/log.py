@@ -27,6 +27,7 @@ def configure(level: str, log_format: Format) -> Any:
     _configure_libraries(number, pretty=pretty)
     if pretty:
         processors: list[Any] = [
+            _spread,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -35,7 +36,7 @@ def configure(level: str, log_format: Format) -> Any:
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
         lines = _Lines(sys.stderr.buffer)
-        processors = [structlog.processors.format_exc_info, _json_line]
+        processors = [_spread, structlog.processors.format_exc_info, _json_line]
         factory = lambda *_: lines  # noqa: E731 - structlog wants a factory; there is one destination
     structlog.configure(
         processors=processors,
@@ -44,6 +45,14 @@ def configure(level: str, log_format: Format) -> Any:
         cache_logger_on_first_use=True,
     )
     return structlog.get_logger().bind()
+
+
+def _spread(_: Any, __: str, line: Any) -> Any:
+    """`fields` are fields of the line: passed whole, they are not repacked at each step of the call."""
+    fields = line.pop("fields", None)
+    if fields is not None:
+        line.update(fields)
+    return line
 
 
 def _json_line(_: Any, method: str, fields: Any) -> bytes:

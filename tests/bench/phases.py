@@ -32,14 +32,16 @@ class Phase:
 class Sample:
     """One run of one phase against one target, and what the machine did meanwhile.
 
-    upstream_per_request: calls the upstream saw over requests sent; other than 1 is a cache, a refusal or a
-    retry. foreign: share of a core that others took, on both cores together. harness: what the load needed.
+    cpu_s: of the process measured. store_cpu_s: of those below it, the embedded store. upstream_per_request: calls
+    the upstream saw over requests sent; other than 1 is a cache, a refusal or a retry. foreign: share of a core that
+    others took, on both cores together. harness: what the load needed.
     """
 
     target: str
     phase: str
     outcome: Outcome
     cpu_s: float
+    store_cpu_s: float
     grown_bytes: int
     direct: tuple[Outcome, ...]
     upstream_per_request: float
@@ -96,6 +98,10 @@ def _per(sample: Sample, units: int) -> float | None:
     return sample.cpu_s * 1e6 / units if units and sample.cpu_s else None
 
 
+def _per_store(sample: Sample, units: int) -> float | None:
+    return sample.store_cpu_s * 1e6 / units if units and sample.store_cpu_s else None
+
+
 def _added(sample: Sample, name: str) -> float | None:
     """Against the quicker of the direct runs, the one less disturbed."""
     direct = [value for outcome in sample.direct if (value := getattr(outcome, name)) is not None]
@@ -106,7 +112,10 @@ def _added(sample: Sample, name: str) -> float | None:
 Figure = Callable[[Sample], float | None]
 FIGURES: Mapping[str, Mapping[str, Figure]] = MappingProxyType(
     {
-        "plain": {"CPU us / request": lambda s: _per(s, s.outcome.right)},
+        "plain": {
+            "CPU us / request": lambda s: _per(s, s.outcome.right),
+            "store's CPU us / request": lambda s: _per_store(s, s.outcome.right),
+        },
         "short": {"CPU us / stream": lambda s: _per(s, s.outcome.right)},
         "paced": {"CPU us / chunk": lambda s: _per(s, s.outcome.chunks)},
         "burst": {"CPU us / chunk": lambda s: _per(s, s.outcome.chunks)},

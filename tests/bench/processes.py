@@ -81,7 +81,14 @@ class Tree:
         return sorted(pid for pid in members if pid in known)
 
     def cpu_s(self) -> float:
-        return sum(found.cpu_s for pid in self.pids() if (found := status(pid)) is not None)
+        """Of the process itself."""
+        found = status(self._process.pid)
+        return found.cpu_s if found is not None else 0.0
+
+    def below_cpu_s(self) -> float:
+        """Of the processes below it: the embedded store."""
+        below = (status(pid) for pid in self.pids() if pid != self._process.pid)
+        return sum(found.cpu_s for found in below if found is not None)
 
     def pss_bytes(self) -> int:
         """Memory in proportion to how many share it, summed over the tree."""

@@ -88,27 +88,31 @@ class Bench:
             after = self._counters(target)
             if phase.direct:
                 direct.append(self._direct(phase))
-        cpu_s, upstream_s, stolen_s, busy_s = (end - start for start, end in zip(before, after, strict=True))
+        cpu_s, store_s, upstream_s, stolen_s, busy_s = (
+            end - start for start, end in zip(before, after, strict=True)
+        )
         return Sample(
             target=target.name,
             phase=phase.name,
             outcome=outcome,
             cpu_s=cpu_s,
+            store_cpu_s=store_s,
             grown_bytes=grown_bytes,
             direct=tuple(direct),
             upstream_per_request=calls / max(1, outcome.right + outcome.wrong),
-            foreign=max(0.0, busy_s - cpu_s - upstream_s - loader_s + stolen_s) / seconds,
+            foreign=max(0.0, busy_s - cpu_s - store_s - upstream_s - loader_s + stolen_s) / seconds,
             harness=(upstream_s + loader_s) / seconds,
             spin_ms=(spin_ms + machine.spin_ms(self._cores.gateway)) / 2,
         )
 
-    def _counters(self, target: Target) -> tuple[float, float, float, float]:
-        """CPU of the target and of the upstream, stolen and busy time of the cores in use, in seconds."""
+    def _counters(self, target: Target) -> tuple[float, float, float, float, float]:
+        """Seconds: CPU of the target, of what is below it, of the upstream; stolen and busy time of the cores in use."""
         times: list[CoreTime] = [
             machine.core_time(core) for core in {self._cores.gateway, self._cores.harness}
         ]
         return (
             target.tree.cpu_s(),
+            target.tree.below_cpu_s(),
             self._upstream.cpu_s(),
             sum(t.stolen_s for t in times),
             sum(t.busy_s for t in times),

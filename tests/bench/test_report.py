@@ -23,6 +23,7 @@ SAMPLE = Sample(
     phase="plain",
     outcome=OUTCOME,
     cpu_s=0.4,
+    store_cpu_s=0.04,
     grown_bytes=0,
     direct=(),
     upstream_per_request=1,
