@@ -46,6 +46,8 @@ class OpenAIChat:
             if not isinstance(message, dict):
                 raise RequestError(f"`messages[{position}]` must be an object", param=f"messages[{position}]")
         options = _optional(members, "stream_options", dict, "an object") or {}
+        if options:
+            _writable(options, "stream_options")
         return Canonical(
             raw=body,
             layout=layout,
@@ -106,6 +108,14 @@ def _what_is_wrong(body: bytes, problem: orjson.JSONDecodeError) -> str:
     if "depth limit" in problem.msg:
         return "the body is nested too deeply (more than 1,024 levels)"
     return f"the body is not valid JSON (line {problem.lineno}, column {problem.colno})"
+
+
+def _writable(value: Any, name: str) -> None:
+    """Refuse what could be read but not written again: nesting beyond 254 levels."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise RequestError(f"`{name}` is nested too deeply", param=name) from None
 
 
 def _optional(members: Mapping[str, Any], name: str, kind: type[_T], words: str) -> _T | None:

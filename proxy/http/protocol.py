@@ -6,6 +6,7 @@ connection here tells a listener what happens, and can be aborted.
 """
 
 import asyncio
+import socket
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final, cast
 
@@ -111,6 +112,8 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        # uvloop does this itself; asyncio does not for sockets of unstated protocol, and frames would wait 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client_connection = ClientConnection(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -106,7 +106,7 @@ class Bench:
         )
 
     def _counters(self, target: Target) -> tuple[float, float, float, float, float]:
-        """Seconds: CPU of the target, of what is below it, of the upstream; stolen and busy time of the cores in use."""
+        """Seconds: CPU of the target, of what is below it, of the upstream; stolen and busy time of the cores."""
         times: list[CoreTime] = [
             machine.core_time(core) for core in {self._cores.gateway, self._cores.harness}
         ]

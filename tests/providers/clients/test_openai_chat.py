@@ -361,3 +361,13 @@ def test_rendered_usage() -> None:
     usage = Usage(1, 2)
     ((made, chunk),) = render(events.UsageReport(usage))
     assert (usage, (), []) == (made.usage, made.choices, chunk["choices"])
+
+
+def test_options_nested_too_deeply_are_refused() -> None:
+    """What the gateway must write again, it must be able to write: an error of the client's, never of ours."""
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    with pytest.raises(RequestError) as refused:
+        OpenAIChat().parse(
+            b'{"model":"m","messages":[{}],"stream":true,"stream_options":{"x":' + deep + b"}}"
+        )
+    assert "stream_options" == refused.value.param
