@@ -4,6 +4,9 @@ PORT ?= 8080
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT = .venv
+# The machine's own certificates, as pip uses them: behind a company's proxy others would be refused.
+export UV_SYSTEM_CERTS = true
+export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-system test-wheel check fmt bench clean

@@ -8,7 +8,8 @@ from tests.bench.phases import FIGURES, Phase, Sample
 HOW_TO_READ = """\
 How to read it
   CPU is user and system time of the process, divided by answers or chunks that were checked and right; the
-  embedded store beside the gateway has a row of its own. It grows when others load the machine and never shrinks, so the best round says what the code costs.
+  embedded store beside the gateway has a row of its own. It grows when others load the machine and never
+  shrinks, so the best round says what the code costs.
   The ratio is taken within a round, where both met much the same disturbances: trust its median over single
   figures. How far two equal things can differ is shown by `--gateway reference`.
   `added` is against the same load sent straight to the upstream in the same round. Latencies, and all of the
