@@ -343,16 +343,19 @@ class StreamRelay(_Attempt, Generic[F]):
         self._stop(Ending(error, committed=self._commit_done))
 
     def _arm(self) -> None:
-        """Set the one timer to the next moment at which a deadline may have passed."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """See to it that the one timer looks no later than at the next moment a deadline may have passed."""
         due_s = min(self._due().values(), default=None)
-        if due_s is not None:
-            self._timer = self._loop.call_at(due_s, self._check)
+        if due_s is None:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return  # it looks early enough, and then again
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due_s, self._check)
 
     def _check(self) -> None:
         """A deadline may have passed: a chunk only moves `_last_byte_s`, and the timer looks where that is now."""
+        self._timer = None
         now = self._clock()
         for name, due_s in self._due().items():
             if due_s <= now and name != "look again":
