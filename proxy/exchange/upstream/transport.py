@@ -9,6 +9,7 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 import aiohttp
@@ -157,7 +158,7 @@ class Transport:
     async def _connect(
         self, target: Target, connect_s: float, *, fresh: bool
     ) -> aiohttp.connector.Connection:
-        timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
+        timeout = _timeout(connect_s)
         try:
             while True:
                 connection = await self._connector.connect(target.origin, [], timeout)
@@ -175,6 +176,13 @@ class Transport:
             raise UpstreamError("unreachable", "no TLS connection to the provider") from problem
         except (aiohttp.ClientError, OSError) as problem:
             raise UpstreamError("unreachable", "no connection to the provider") from problem
+
+
+@lru_cache(
+    64
+)  # one for each provider's setting; making one costs more than taking a connection from the pool
+def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
 
 
 class _Reading(asyncio.Protocol):
