@@ -1,8 +1,9 @@
 """One request's story, one line a step. Nothing here knows a dialect or a provider."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from providers.dialects import Client
@@ -23,6 +24,7 @@ EVENT_STREAM: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
 )
+PLANS_KEPT: Final = 1024
 CLIENT_GONE: Final = 499
 """Logged for a client that left before its answer was complete; nobody is there to receive it."""
 
@@ -56,7 +58,10 @@ class Exchange:
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
-        self._catalogue = catalogue
+        # Equal arguments give equal plans, and few differ: names of the catalogue times allow-lists in use.
+        self._planned = lru_cache(PLANS_KEPT)(
+            lambda asked, *lists: plan(asked, _named(lists), UNDECIDED, catalogue)
+        )
         self._admissions = admissions
         self._dispatch = dispatch
         self._settled = settled
@@ -144,7 +149,7 @@ class Exchange:
 
     def _plan(self, asked: str, subject: Subject) -> Plan:
         try:
-            return plan(asked, allow_lists(subject), UNDECIDED, self._catalogue)
+            return self._planned(asked, subject.key_models, subject.customer_models)
         except Unroutable as problem:
             raise Refused(problem.code, problem.message, param="model") from None
 
@@ -176,4 +181,8 @@ class Exchange:
 
 def allow_lists(subject: Subject) -> AllowLists:
     """The lists a name must be in."""
-    return [names for names in (subject.key_models, subject.customer_models) if names is not None]
+    return _named((subject.key_models, subject.customer_models))
+
+
+def _named(lists: Iterable[tuple[str, ...] | None]) -> AllowLists:
+    return [names for names in lists if names is not None]
