@@ -124,10 +124,6 @@ class OpenAIChat:
                 first = usage.start()
         return first
 
-    def quiet(self, run: bytes) -> bool:
-        """Whether nothing in `run` needs parsing."""
-        return self.first_mark(run, 0) < 0
-
     def inspect(self, raw: bytes) -> Frame:
         """See `passthrough.Inspector`."""
         data = sse.payload(raw)
