@@ -5,10 +5,10 @@ Also the plainest possible reading of server-sent events, line by line, as a sec
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,6 +120,21 @@ def cut(body: bytes, positions: Iterable[int]) -> list[bytes]:
     """`body` in pieces, cut at `positions`; no piece is empty."""
     borders = [0, *sorted({at for at in positions if 0 < at < len(body)}), len(body)]
     return [body[start:end] for start, end in pairwise(borders) if start < end]
+
+
+def sweep(body: bytes) -> Iterator[list[bytes]]:
+    """`body` in pieces, time and again, until it has been cut at each of its bytes.
+
+    Once for each place in a frame: the first time all frames are cut before their first byte, then behind it, and so on.
+    So each piece but the first is the rest of one frame and the beginning of the next, as a busy connection delivers them.
+    """
+    frames = frames_of(body)
+    starts = [0, *accumulate(len(frame) for frame in frames)]
+    for offset in range(max(len(frame) for frame in frames)):
+        yield cut(
+            body,
+            [start + offset for start, frame in zip(starts, frames, strict=False) if offset < len(frame)],
+        )
 
 
 def _load(wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[Recording, ...]:

@@ -17,9 +17,6 @@ from tests.support.site import Site, config, model, provider, site
 OWN_ADAPTER: Final = ("openai", "groq", "openrouter", "ollama", "vllm")
 SEEDS: Final = 20
 RANDOM_CUTS: Final = 30
-SINGLE_BYTES_UP_TO: Final = 20_000
-"""Larger recordings come in pieces of 64 bytes here; single bytes of them are a matter of the relay's own tests."""
-
 OPENAI_REASONS: Final = {"stop", "length", "tool_calls", "content_filter", "function_call"}
 
 Chunk = dict[str, Any]
@@ -39,12 +36,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def transfers(recording: Recording) -> dict[str, list[bytes]]:
     """Name of a way to send this body, and the HTTP chunks of it."""
     body = recording.body
-    step = 1 if len(body) <= SINGLE_BYTES_UP_TO else 64
     borders = [sum(recording.chunk_lens[:number]) for number in range(len(recording.chunk_lens))]
     ways = {
         "as recorded": cut(body, borders),
         "frames": frames_of(body),
-        "bytes": cut(body, range(0, len(body), step)),
+        "bytes": cut(body, range(len(body))),
     }
     for seed in range(SEEDS):
         spots = random.Random(f"{recording.id}/{seed}")

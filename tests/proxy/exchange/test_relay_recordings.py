@@ -9,7 +9,16 @@ import pytest
 from providers.registry import REGISTRY
 from providers.upstreams.openai_chat import read_usage
 from tests.proxy.exchange.inprocess import BLOCK, Attempt, attempt, usage_json
-from tests.support.recordings import Recording, chat_streams, chunk_of, cut, data_of, frames_of, parameters
+from tests.support.recordings import (
+    Recording,
+    chat_streams,
+    chunk_of,
+    cut,
+    data_of,
+    frames_of,
+    parameters,
+    sweep,
+)
 
 RECORDED = parameters(chat_streams())
 SMALL = [recording for recording in chat_streams() if len(recording.body) < 6000]
@@ -153,9 +162,20 @@ async def test_whole(recording: Recording, asked: bool) -> None:  # noqa: FBT001
     Expected(recording).check(made, asked=asked)
 
 
+@ASKED
+@pytest.mark.parametrize("recording", RECORDED)
+async def test_every_cut(recording: Recording, asked: bool) -> None:  # noqa: FBT001 - a column
+    """Wherever a stream is cut, the client's bytes are the same."""
+    whole = await relayed(recording, [recording.body], asked=asked)
+    for pieces in sweep(recording.body):
+        made = await relayed(recording, pieces, asked=asked)
+        assert whole.sink.body == made.sink.body, len(pieces[0])
+        assert whole.ending.committed == made.ending.committed
+
+
 @pytest.mark.parametrize("recording", parameters(SMALL))
-async def test_every_cut(recording: Recording) -> None:
-    """Wherever a small stream is cut in two, the client's bytes are the same."""
+async def test_every_cut_in_two(recording: Recording) -> None:
+    """The same for a small stream that comes in two pieces, whichever they are."""
     body = recording.body
     whole = {asked: await relayed(recording, [body], asked=asked) for asked in (True, False)}
     for position in range(1, len(body)):
@@ -183,8 +203,7 @@ async def test_bytes_and_frames(recording: Recording, asked: bool) -> None:  # n
     """The same byte by byte and frame by frame."""
     whole = await relayed(recording, [recording.body], asked=asked)
     body = recording.body
-    size = 1 if len(body) < 20_000 else 7
-    for pieces in (cut(body, range(0, len(body), size)), frames_of(body)):
+    for pieces in (cut(body, range(len(body))), frames_of(body)):
         assert whole.sink.body == (await relayed(recording, pieces, asked=asked)).sink.body
 
 
