@@ -36,7 +36,7 @@ def configure(level: str, log_format: Format) -> Any:
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
         lines = _Lines(sys.stderr.buffer)
-        processors = [_spread, structlog.processors.format_exc_info, _json_line]
+        processors = [_json_line]
         factory = lambda *_: lines  # noqa: E731 - structlog wants a factory; there is one destination
     structlog.configure(
         processors=processors,
@@ -55,8 +55,11 @@ def _spread(_: Any, __: str, line: Any) -> Any:
     return line
 
 
-def _json_line(_: Any, method: str, fields: Any) -> bytes:
-    """One line with its level and time."""
+def _json_line(logger: Any, method: str, line: Any) -> bytes:
+    """One line with its level and time. One step: each request makes a line, and each step of a chain has its price."""
+    fields = _spread(logger, method, line)
+    if "exc_info" in fields:
+        fields = structlog.processors.format_exc_info(logger, method, fields)
     fields["level"] = method
     fields["timestamp"] = datetime.now(UTC).isoformat()
     return orjson.dumps(fields, default=repr, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,15 +1,13 @@
-"""The wire to providers: aiohttp's connector owns connections, DNS, TLS and proxies; a small protocol reads answers.
+"""The wire to providers: aiohttp's connector makes connections, DNS, TLS and proxies included; a small protocol reads.
 
-For the time of one exchange a pooled connection is handed to `_Reading`, which parses the response with httptools and
-calls its receiver straight from the event loop's read: a chunk costs one loop turn and no task switch. Afterwards the
+For the time of one exchange a connection is handed to `_Reading`, which parses the response with httptools and calls
+its receiver straight from the event loop's read: a chunk costs one loop turn and no task switch. Afterwards the
 connection goes back to the pool.
 """
 
 import asyncio
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Protocol
 
 import aiohttp
@@ -18,12 +16,10 @@ from aiohttp.client_reqrep import ClientRequest
 from yarl import URL
 
 from providers.types import ErrorKind, UpstreamError
+from proxy.exchange.upstream.pool import Pool, Wire
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Status line and headers of an answer. The longest recorded ones are under 8 kB."""
-
-KEEP_ALIVE_S: Final = 30.0
-"""How long an idle connection stays in the pool; most providers close theirs after 60 s or more."""
 
 DNS_CACHE_S: Final = 10
 
@@ -67,11 +63,13 @@ class Target:
     """Where requests of one backend go.
 
     Attributes:
-        origin: tells the connector host, port, TLS and proxy.
+        origin: host, port, TLS and proxy as one word.
+        peer: the same, for the connector.
         head: request line and headers, without the blank line, `content-length` and what a request adds.
     """
 
-    origin: ClientRequest
+    origin: str
+    peer: ClientRequest
     head: bytes
 
 
@@ -84,7 +82,7 @@ def make_target(url: str, headers: Sequence[tuple[str, str]], *, proxy: str | No
         proxy: URL of an HTTP proxy, or `None`.
     """
     address = URL(url)
-    origin = ClientRequest(
+    peer = ClientRequest(
         "POST", address, loop=asyncio.get_running_loop(), proxy=URL(proxy) if proxy else None, ssl=True
     )
     # A plain-text request through a proxy names the whole address; through TLS the connector has made a tunnel.
@@ -100,7 +98,8 @@ def make_target(url: str, headers: Sequence[tuple[str, str]], *, proxy: str | No
         "accept-encoding: identity",
         *(f"{name}: {value}" for name, value in headers),
     ]
-    return Target(origin, "\r\n".join(lines).encode("latin-1"))
+    origin = f"{address.origin()} through {proxy}" if proxy else str(address.origin())
+    return Target(origin, peer, "\r\n".join(lines).encode("latin-1"))
 
 
 class Transport:
@@ -111,15 +110,15 @@ class Transport:
         self._connector = aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
-            keepalive_timeout=KEEP_ALIVE_S,
             ttl_dns_cache=DNS_CACHE_S,
             enable_cleanup_closed=False,
-            force_close=False,
+            force_close=True,  # idle ones wait in a pool of our own
         )
-        self._used: weakref.WeakSet[asyncio.Protocol] = weakref.WeakSet()
+        self._pool = Pool(asyncio.get_running_loop())
 
     async def close(self) -> None:
         """Close every connection."""
+        self._pool.close()
         await self._connector.close()
 
     async def send(
@@ -142,32 +141,20 @@ class Transport:
         Raises:
             UpstreamError: no connection.
         """
-        connection = await self._connect(target, connect_s, fresh=fresh)
-        pooled = connection.protocol
-        transport = connection.transport
-        assert pooled is not None
-        assert transport is not None
-        reused = pooled in self._used
-        if not reused:
-            self._used.add(pooled)
-        reading = _Reading(connection, transport, receiver, reused=reused)
-        transport.set_protocol(reading)
-        transport.write(b"%b\r\n%bcontent-length: %d\r\n\r\n%b" % (target.head, extra_head, len(body), body))
+        wire = None if fresh else self._pool.take(target.origin)
+        if wire is None:
+            wire = Wire(await self._connect(target, connect_s), target.origin)
+        reading = _Reading(wire, self._pool, receiver)
+        wire.transport.set_protocol(reading)
+        wire.transport.write(
+            b"%b\r\n%bcontent-length: %d\r\n\r\n%b" % (target.head, extra_head, len(body), body)
+        )
         return reading
 
-    async def _connect(
-        self, target: Target, connect_s: float, *, fresh: bool
-    ) -> aiohttp.connector.Connection:
-        timeout = _timeout(connect_s)
+    async def _connect(self, target: Target, connect_s: float) -> aiohttp.connector.Connection:
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
         try:
-            while True:
-                connection = await self._connector.connect(target.origin, [], timeout)
-                pooled = connection.protocol
-                # Bytes that came while it idled (a late 408, say) would be read as the next answer.
-                if pooled is None or pooled.should_close or (fresh and pooled in self._used):
-                    connection.close()
-                    continue
-                return connection
+            return await self._connector.connect(target.peer, [], timeout)
         except TimeoutError:
             raise UpstreamError("timeout", f"no connection to the provider within {connect_s:g} s") from None
         except aiohttp.ClientConnectorDNSError:
@@ -178,19 +165,11 @@ class Transport:
             raise UpstreamError("unreachable", "no connection to the provider") from problem
 
 
-@lru_cache(
-    64
-)  # one for each provider's setting; making one costs more than taking a connection from the pool
-def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
-
-
 class _Reading(asyncio.Protocol):
-    """Reads one response off a pooled connection."""
+    """Reads one response off a connection."""
 
     __slots__ = (
         "_complete",
-        "_connection",
         "_head_bytes",
         "_head_seen",
         "_headers",
@@ -199,26 +178,20 @@ class _Reading(asyncio.Protocol):
         "_over",
         "_parser",
         "_parts",
+        "_pool",
         "_problem",
         "_receiver",
         "_reused",
         "_status",
-        "_transport",
         "_until_eof",
+        "_wire",
     )
 
-    def __init__(
-        self,
-        connection: aiohttp.connector.Connection,
-        transport: asyncio.Transport,
-        receiver: Receiver,
-        *,
-        reused: bool,
-    ) -> None:
-        self._connection = connection
-        self._transport = transport
+    def __init__(self, wire: Wire, pool: Pool, receiver: Receiver) -> None:
+        self._wire = wire
+        self._pool = pool
         self._receiver: Receiver | None = receiver
-        self._reused = reused
+        self._reused = wire.reused
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
@@ -310,17 +283,16 @@ class _Reading(asyncio.Protocol):
 
     def pause(self) -> None:
         if not self._over:
-            self._transport.pause_reading()
+            self._wire.transport.pause_reading()
 
     def resume(self) -> None:
-        if not self._over and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if not self._over and not self._wire.transport.is_closing():
+            self._wire.transport.resume_reading()
 
     def cancel(self) -> None:
         if not self._over:
             self._leave()
-            self._transport.abort()
-            self._connection.close()
+            self._wire.drop()
 
     def linger(self) -> None:
         self._receiver = None
@@ -332,22 +304,18 @@ class _Reading(asyncio.Protocol):
 
     def _end(self, *, keep: bool) -> None:
         receiver = self._leave()
-        if keep and not self._transport.is_closing():
-            pooled = self._connection.protocol
-            assert pooled is not None
-            self._transport.resume_reading()
-            self._transport.set_protocol(pooled)
-            self._connection.release()
+        if keep and not self._wire.transport.is_closing():
+            self._wire.transport.resume_reading()
+            self._pool.put(self._wire)
         else:
-            self._connection.close()
+            self._wire.drop()
         if receiver is not None:
             receiver.on_end()
 
     def _break(self, message: str) -> None:
         stale = self._reused and not self._head_seen
         receiver = self._leave()
-        self._transport.abort()
-        self._connection.close()
+        self._wire.drop()
         if receiver is not None:
             kind: ErrorKind = "unreachable" if not self._head_seen and self._problem is None else "protocol"
             receiver.on_break(UpstreamError(kind, message), stale=stale)

@@ -76,7 +76,7 @@ class Wire:
         assert 5.0 == connect_s
         answer = self.script.pop(0)
         loop = asyncio.get_running_loop()
-        self.asked.append((str(target.origin.url.host), body, fresh, loop.time() - START_S))
+        self.asked.append((str(target.peer.url.host), body, fresh, loop.time() - START_S))
         if answer.no_connection is not None:
             raise answer.no_connection
         call = Call([answer.body] if answer.body else [])
