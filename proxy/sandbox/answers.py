@@ -1,6 +1,7 @@
 """The bytes of an answer: one JSON object, or server-sent events in the order they leave."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import zip_longest
 from math import log
@@ -9,7 +10,8 @@ from typing import Any
 import orjson
 
 from proxy.sandbox.fields import RequestError
-from proxy.sandbox.request import MODELS, REASONING_MODEL, Request
+from proxy.sandbox.models import MODELS, REASONING_MODEL
+from proxy.sandbox.request import Request
 from proxy.sandbox.scripts import Choice, Kind, Piece, Script
 from proxy.sandbox.usage import Usage
 
@@ -41,8 +43,27 @@ def plain(request: Request, script: Script, usage: Usage, created_s: int) -> byt
     return orjson.dumps(body)
 
 
-def beats(request: Request, script: Script, usage: Usage, created_s: int) -> Iterator[bytes]:
-    """The frames of a stream, grouped as they leave: the opening, one piece of each choice, …, the end."""
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The frames of a stream, to be sent once, grouped as they leave.
+
+    pieces: one of each choice at a time. finish: of every choice. rest: usage, where asked for, and `[DONE]`.
+    """
+
+    opening: bytes
+    pieces: Iterator[bytes]
+    finish: bytes
+    rest: bytes
+
+    def beats(self) -> Iterator[bytes]:
+        """All of it: the opening, the pieces, the end."""
+        yield self.opening
+        yield from self.pieces
+        yield self.finish + self.rest
+
+
+def frames(request: Request, script: Script, usage: Usage, created_s: int) -> Frames:
+    """The answer as a stream."""
     envelope = _envelope(request, "chat.completion.chunk", created_s)
     tail: Mapping[str, Any] = {"usage": None} if request.include_usage else {}
 
@@ -55,17 +76,20 @@ def beats(request: Request, script: Script, usage: Usage, created_s: int) -> Ite
         entry = {"index": choice.index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return _event({**envelope, "choices": [entry], **tail})
 
-    yield b"".join(frame(choice, _opening(request, choice)) for choice in script.choices)
-    for pieces in zip_longest(*(choice.pieces for choice in script.choices)):
-        yield b"".join(
-            frame(choice, _delta(request, choice.index, piece), _logprobs(request, (piece,)))
-            for choice, piece in zip(script.choices, pieces, strict=True)
-            if piece is not None
-        )
-    ending = [frame(choice, {}, finish=choice.finish) for choice in script.choices]
-    if request.include_usage:
-        ending.append(_event({**envelope, "choices": [], "usage": _usage(usage)}))
-    yield b"".join([*ending, DONE])
+    used = _event({**envelope, "choices": [], "usage": _usage(usage)}) if request.include_usage else b""
+    return Frames(
+        opening=b"".join(frame(choice, _opening(request, choice)) for choice in script.choices),
+        pieces=(
+            b"".join(
+                frame(choice, _delta(request, choice.index, piece), _logprobs(request, (piece,)))
+                for choice, piece in zip(script.choices, pieces, strict=True)
+                if piece is not None
+            )
+            for pieces in zip_longest(*(choice.pieces for choice in script.choices))
+        ),
+        finish=b"".join(frame(choice, {}, finish=choice.finish) for choice in script.choices),
+        rest=used + DONE,
+    )
 
 
 def refusal(refused: RequestError) -> bytes:

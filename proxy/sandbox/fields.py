@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 _KINDS: Mapping[type, str] = {
     dict: "an object",
     list: "an array",
@@ -45,13 +47,13 @@ class Fields:
         if value is None:
             return False
         if not isinstance(value, bool):
-            raise _wrong_type(self.at(name), "a boolean", value)
+            raise wrong_type(self.at(name), "a boolean", value)
         return value
 
     def text(self, name: str) -> str | None:
         value = self.get(name)
         if value is not None and not isinstance(value, str):
-            raise _wrong_type(self.at(name), "a string", value)
+            raise wrong_type(self.at(name), "a string", value)
         return value
 
     def needed_text(self, name: str) -> str:
@@ -77,8 +79,8 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong_type(self.at(name), "an integer", value)
-        _check_range(self.at(name), "integer", value, minimum, maximum)
+            raise wrong_type(self.at(name), "an integer", value)
+        check_range(self.at(name), "integer", value, minimum, maximum)
         return value
 
     def number(self, name: str, minimum: float, maximum: float) -> float | None:
@@ -86,8 +88,8 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _wrong_type(self.at(name), "a decimal", value)
-        _check_range(self.at(name), "decimal", value, minimum, maximum)
+            raise wrong_type(self.at(name), "a decimal", value)
+        check_range(self.at(name), "decimal", value, minimum, maximum)
         return float(value)
 
     def child(self, name: str) -> "Fields | None":
@@ -101,7 +103,7 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list):
-            raise _wrong_type(self.at(name), "an array", value)
+            raise wrong_type(self.at(name), "an array", value)
         return tuple(as_fields(entry, f"{self.at(name)}[{index}]") for index, entry in enumerate(value))
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -112,13 +114,30 @@ class Fields:
         entries = value if isinstance(value, list) else [value]
         for entry in entries:
             if not isinstance(entry, str):
-                raise _wrong_type(self.at(name), "a string or an array of strings", entry)
+                raise wrong_type(self.at(name), "a string or an array of strings", entry)
         return tuple(entries)
+
+
+def parse(body: bytes) -> Fields:
+    """The JSON object in `body`.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            f"We could not parse the JSON body of your request: {error}. The body must be a JSON object."
+        ) from error
+    if not isinstance(value, dict):
+        raise RequestError("We could not parse the JSON body of your request: it must be a JSON object.")
+    return Fields(value)
 
 
 def as_fields(value: Any, path: str) -> Fields:
     if not isinstance(value, dict):
-        raise _wrong_type(path, "an object", value)
+        raise wrong_type(path, "an object", value)
     return Fields(value, path)
 
 
@@ -135,7 +154,7 @@ def unsupported(path: str, value: str, supported: Collection[str]) -> RequestErr
     )
 
 
-def _wrong_type(path: str, expected: str, value: Any) -> RequestError:
+def wrong_type(path: str, expected: str, value: Any) -> RequestError:
     got = _KINDS.get(type(value), "null")
     return RequestError(
         f"Invalid type for '{path}': expected {expected}, but got {got} instead.",
@@ -144,7 +163,7 @@ def _wrong_type(path: str, expected: str, value: Any) -> RequestError:
     )
 
 
-def _check_range(path: str, kind: str, value: float, minimum: float, maximum: float) -> None:
+def check_range(path: str, kind: str, value: float, minimum: float, maximum: float) -> None:
     if value < minimum:
         side, sign, bound, code = "below minimum", ">=", minimum, f"{kind}_below_min_value"
     elif value > maximum:

@@ -13,13 +13,13 @@ from proxy.sandbox.fields import Fields, RequestError
 MEMBER = "sandbox"
 PACE_HEADER = "x-sandbox-pace-ms"
 
-_LONGEST_PAUSE_MS = 600_000  # ten minutes: the longest time-out worth trying
+LONGEST_PAUSE_MS = 600_000  # ten minutes: the longest time-out worth trying
 MOST_PIECES = 100_000  # about 25 MB of frames, more than any model writes
 
 OPTIONS: Mapping[str, Callable[[Fields, str], float | int | None]] = MappingProxyType(
     {
-        "pace_ms": lambda fields, name: fields.number(name, 0, _LONGEST_PAUSE_MS),
-        "first_ms": lambda fields, name: fields.number(name, 0, _LONGEST_PAUSE_MS),
+        "pace_ms": lambda fields, name: fields.number(name, 0, LONGEST_PAUSE_MS),
+        "first_ms": lambda fields, name: fields.number(name, 0, LONGEST_PAUSE_MS),
         "pieces": lambda fields, name: fields.whole(name, 1, MOST_PIECES),
     }
 )
@@ -71,7 +71,7 @@ def _pace(header: str) -> float:
             f"Invalid header '{PACE_HEADER}': expected milliseconds, but got '{header}'.",
             code="invalid_value",
         ) from error
-    pace_ms = Fields({PACE_HEADER: value}).number(PACE_HEADER, 0, _LONGEST_PAUSE_MS)
+    pace_ms = Fields({PACE_HEADER: value}).number(PACE_HEADER, 0, LONGEST_PAUSE_MS)
     if pace_ms is None or pace_ms != pace_ms:  # noqa: PLR0124 - only not-a-number differs from itself
         raise RequestError(f"Invalid header '{PACE_HEADER}': not a number.", code="invalid_value")
     return pace_ms

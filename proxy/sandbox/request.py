@@ -10,13 +10,12 @@ from typing import Any
 
 import orjson
 
-from proxy.sandbox import messages, options
-from proxy.sandbox.fields import Fields, RequestError, missing, unsupported
+from proxy.sandbox import messages, models, options
+from proxy.sandbox.failures import Failure
+from proxy.sandbox.fields import Fields, RequestError, missing, parse, unsupported
 from proxy.sandbox.messages import Message
 from proxy.sandbox.options import Manner
 
-MODELS = ("sandbox-small", "sandbox-large", "sandbox-reasoning")
-REASONING_MODEL = "sandbox-reasoning"
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -55,12 +54,14 @@ class Request:
     """What is to be answered, and how.
 
     digest: of what decides the answer; the same for a plain and a streamed request.
+    failure: how it is to fail; None when it is to be answered.
     tools: those that may be called, after `tool_choice`.
     prompt: all text as bytes, in the order a model would read it.
     """
 
     digest: str
     model: str
+    failure: Failure | None
     messages: tuple[Message, ...]
     prompt: bytes
     tools: tuple[Tool, ...]
@@ -83,14 +84,14 @@ class Request:
         return next((m.text for m in reversed(self.messages) if m.role == "user" and m.text), "")
 
 
-def read(body: bytes, pace_header: str | None = None) -> Request:
+def read(body: bytes, pace_header: str | None = None, fail_header: str | None = None) -> Request:
     """The request in `body`, checked.
 
     Raises:
         RequestError: with the status and the words OpenAI uses, where it has some.
     """
-    fields = _object(body)
-    model = _model(fields)
+    fields = parse(body)
+    model, failure = models.read(fields, models.CHAT_MODELS, fail_header)
     manner = options.read(fields, pace_header)
     for name in _UNSUPPORTED:
         if fields.get(name) is not None:
@@ -111,6 +112,7 @@ def read(body: bytes, pace_header: str | None = None) -> Request:
     return Request(
         digest=_digest(fields.values, manner.pieces),
         model=model,
+        failure=failure,
         messages=read_messages,
         prompt=_prompt(offered, read_messages),
         tools=tools,
@@ -127,35 +129,6 @@ def read(body: bytes, pace_header: str | None = None) -> Request:
         include_usage=include_usage,
         manner=manner,
     )
-
-
-def no_such_model(name: str) -> RequestError:
-    return RequestError(
-        f"The model `{name}` does not exist or you do not have access to it.",
-        code="model_not_found",
-        status=404,
-    )
-
-
-def _object(body: bytes) -> Fields:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(
-            f"We could not parse the JSON body of your request: {error}. The body must be a JSON object."
-        ) from error
-    if not isinstance(value, dict):
-        raise RequestError("We could not parse the JSON body of your request: it must be a JSON object.")
-    return Fields(value)
-
-
-def _model(fields: Fields) -> str:
-    model = fields.text("model")
-    if not model:
-        raise RequestError("you must provide a model parameter", param="model")
-    if model not in MODELS:
-        raise no_such_model(model)
-    return model
 
 
 def _digest(values: Mapping[str, Any], pieces: int | None) -> str:

@@ -11,7 +11,8 @@ import orjson
 from proxy.sandbox import schemas, text, tools
 from proxy.sandbox.fields import RequestError
 from proxy.sandbox.merging import SchemaError
-from proxy.sandbox.request import REASONING_MODEL, Format, Request, Tool
+from proxy.sandbox.models import REASONING_MODEL
+from proxy.sandbox.request import Format, Request, Tool
 
 
 class Kind(Enum):

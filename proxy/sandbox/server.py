@@ -1,4 +1,4 @@
-"""The HTTP side: a server on a loopback port, and the pace at which answers leave."""
+"""The HTTP side: a server on a loopback port, its endpoints and what it refuses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from proxy.sandbox import answers, options, scripts, usage
+from proxy.sandbox import answers, embeddings, failures, options, scripts, usage
+from proxy.sandbox.delivery import Answer, Plain, Stream, deliver
+from proxy.sandbox.embeddings import EmbeddingsRequest
+from proxy.sandbox.failing import Breaker, Tally
 from proxy.sandbox.fields import RequestError
-from proxy.sandbox.request import MODELS, Request, no_such_model, read
-from proxy.sandbox.scripts import Script
-from proxy.sandbox.usage import PrefixMemory, Usage
+from proxy.sandbox.models import MODELS, no_such_model
+from proxy.sandbox.request import Request, read
+from proxy.sandbox.usage import PrefixMemory
 
 _LARGEST_BODY_BYTES = 128 * 1024 * 1024  # several times what the gateway lets through
 _STOP_S = 1.0  # what answers under way get to finish when the sandbox stops
@@ -29,6 +32,8 @@ class Sandbox:
         """`now_s` is the clock behind `created`, seconds since 1970."""
         self._now_s = now_s
         self._prefixes = PrefixMemory()
+        self._tally = Tally()
+        self._breaker = Breaker()
         self._runner: web.AppRunner | None = None
         self._answering = 0
 
@@ -47,8 +52,15 @@ class Sandbox:
             raise RuntimeError("the sandbox is running already")
         app = web.Application(middlewares=[_refusals], client_max_size=_LARGEST_BODY_BYTES)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_get("/v1/models", _models)
         app.router.add_get("/v1/models/{model}", _model)
+        breaker = Breaker()
+
+        async def end_pauses(_: web.Application) -> None:
+            breaker.stop()
+
+        app.on_shutdown.append(end_pauses)
         # A handler is cancelled when its client leaves: that is what stops a generation.
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=_STOP_S
@@ -60,43 +72,53 @@ class Sandbox:
             await runner.cleanup()
             raise
         self._runner = runner
+        self._breaker = breaker
         port = runner.addresses[0][1]
         return f"http://127.0.0.1:{port}/v1"
 
     async def stop(self) -> None:
-        """Stop listening; answers under way get a second, then are cut. Harmless when not running."""
+        """Stop listening; stalls end at once, answers under way get a second, then are cut.
+
+        Harmless when not running.
+        """
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
 
     async def _chat(self, incoming: web.Request) -> web.StreamResponse:
-        asked = read(await incoming.read(), incoming.headers.get(options.PACE_HEADER))
+        asked = read(await incoming.read(), *_wishes(incoming))
         script = scripts.write(asked)
         counted = usage.count(asked, script, self._prefixes.cached_tokens(asked.model, asked.prompt))
-        with self._counting():
-            await asyncio.sleep(asked.manner.first_ms / 1000)
-            if asked.stream:
-                return await self._stream(incoming, asked, script, counted)
-            body = answers.plain(asked, script, counted, int(self._now_s()))
-            return web.Response(body=body, content_type=_JSON, headers=_headers(asked))
+        created_s = int(self._now_s())
+        answer: Answer
+        if asked.stream:
+            frames = answers.frames(asked, script, counted, created_s)
+            answer = Stream(frames, asked.manner.pace_ms, _headers(asked.digest))
+        else:
+            body = answers.plain(asked, script, counted, created_s)
+            answer = Plain(body, _headers(asked.digest))
+        return await self._answer(incoming, asked, answer)
 
-    async def _stream(
-        self, incoming: web.Request, asked: Request, script: Script, counted: Usage
+    async def _embeddings(self, incoming: web.Request) -> web.StreamResponse:
+        asked = embeddings.read(await incoming.read(), *_wishes(incoming))
+        made: list[bytes] = []
+        for entry in embeddings.entries(asked):
+            made.append(entry)
+            await asyncio.sleep(0)  # others run between two inputs
+        answer = Plain(embeddings.answer(asked, made), _headers(asked.digest))
+        return await self._answer(incoming, asked, answer)
+
+    async def _answer(
+        self, incoming: web.Request, asked: Request | EmbeddingsRequest, answer: Answer
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers=_headers(asked) | {"cache-control": "no-cache"})
-        response.content_type = "text/event-stream"
-        response.charset = "utf-8"
-        await response.prepare(incoming)
-        clock = asyncio.get_running_loop().time
-        due_s = clock()
-        for number, beat in enumerate(answers.beats(asked, script, counted, int(self._now_s()))):
-            if number > 1:  # the opening and the first piece leave together
-                due_s += asked.manner.pace_ms / 1000
-                # Without a pace this still lets others run between two pieces.
-                await asyncio.sleep(max(0.0, due_s - clock()))
-            await response.write(beat)
-        await response.write_eof()
-        return response
+        failure = self._tally.due(asked.model, asked.failure)
+        with self._counting():
+            if failure is not None:
+                return await self._breaker.fail(
+                    incoming, failure, answer, now_s=self._now_s(), first_ms=asked.manner.first_ms
+                )
+            await asyncio.sleep(asked.manner.first_ms / 1000)
+            return await deliver(incoming, answer)
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
@@ -140,8 +162,13 @@ def _refused(refused: RequestError) -> web.Response:
     return web.Response(status=refused.status, body=answers.refusal(refused), content_type=_JSON)
 
 
-def _headers(asked: Request) -> dict[str, str]:
-    return {"x-request-id": f"req_{asked.digest}"}
+def _headers(digest: str) -> dict[str, str]:
+    return {"x-request-id": f"req_{digest}"}
+
+
+def _wishes(incoming: web.Request) -> tuple[str | None, str | None]:
+    """The headers that say how to answer: the pace and the failure."""
+    return incoming.headers.get(options.PACE_HEADER), incoming.headers.get(failures.HEADER)
 
 
 async def _models(incoming: web.Request) -> web.Response:

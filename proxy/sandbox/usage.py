@@ -61,10 +61,15 @@ class PrefixMemory:
         return cached_tokens
 
 
+def text_tokens(text: bytes) -> int:
+    """A quarter of the bytes, rounded up."""
+    return -(-len(text) // _BYTES_PER_TOKEN)
+
+
 def count(request: Request, script: Script, cached_tokens: int) -> Usage:
     nouns = [media.noun for message in request.messages for media in message.media]
     prompt_tokens = (
-        -(-len(request.prompt) // _BYTES_PER_TOKEN)
+        text_tokens(request.prompt)
         + len(request.messages) * _PER_MESSAGE_TOKENS
         + _PER_ANSWER_TOKENS
         + sum(_MEDIA_TOKENS[noun] for noun in nouns)

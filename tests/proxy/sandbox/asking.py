@@ -41,7 +41,8 @@ def plain(asked: Request) -> dict[str, Any]:
 
 def beats(asked: Request) -> list[bytes]:
     script = scripts.write(asked)
-    return list(answers.beats(asked, script, usage.count(asked, script, 0), CREATED_S))
+    made = answers.frames(asked, script, usage.count(asked, script, 0), CREATED_S)
+    return list(made.beats())
 
 
 def chunks(stream: bytes) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Over real HTTP: answers arrive as written, refusals have OpenAI's shape, departures are noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -10,40 +9,9 @@ import pytest
 
 from proxy.sandbox.server import Sandbox
 from tests.proxy.sandbox.asking import CREATED_S, chunks, joined, user
+from tests.proxy.sandbox.calling import Caller
 
-AT_ONCE = {"pace_ms": 0, "first_ms": 0}
 NEVER = 600_000
-
-
-class Caller:
-    def __init__(self, session: aiohttp.ClientSession, sandbox: Sandbox, base_url: str) -> None:
-        self.session = session
-        self.sandbox = sandbox
-        self.base_url = base_url
-
-    def post(self, **members: Any) -> Any:
-        asked = {"model": "sandbox-small", "messages": [user("Hello?")], "sandbox": AT_ONCE, **members}
-        return self.session.post(f"{self.base_url}/chat/completions", data=orjson.dumps(asked))
-
-    async def json(self, **members: Any) -> tuple[int, dict[str, Any]]:
-        async with self.post(**members) as response:
-            return response.status, orjson.loads(await response.read())
-
-    async def until_answering(self, expected: int) -> None:
-        async with asyncio.timeout(10):
-            while self.sandbox.answering != expected:  # noqa: ASYNC110 - a count is all there is to wait for
-                await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def caller() -> AsyncIterator[Caller]:
-    sandbox = Sandbox(now_s=lambda: CREATED_S + 0.5)
-    base_url = await sandbox.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Caller(session, sandbox, base_url)
-    finally:
-        await sandbox.stop()
 
 
 async def test_a_plain_answer_and_its_stream_say_the_same(caller: Caller) -> None:
@@ -107,10 +75,15 @@ async def test_other_paths_and_methods_are_refused_alike(
 
 
 async def test_models_are_listed(caller: Caller) -> None:
-    """All three, each also by its own path; another name is 404."""
+    """All four, each also by its own path; another name is 404."""
     async with caller.session.get(f"{caller.base_url}/models") as response:
         listed = orjson.loads(await response.read())["data"]
-    assert [entry["id"] for entry in listed] == ["sandbox-small", "sandbox-large", "sandbox-reasoning"]
+    assert [entry["id"] for entry in listed] == [
+        "sandbox-small",
+        "sandbox-large",
+        "sandbox-reasoning",
+        "sandbox-embed",
+    ]
     async with caller.session.get(f"{caller.base_url}/models/sandbox-large") as response:
         assert orjson.loads(await response.read()) == listed[1]
     async with caller.session.get(f"{caller.base_url}/models/other") as response:
