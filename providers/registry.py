@@ -1,14 +1,24 @@
-"""Every provider Headgate knows: a name and its facts. An explicit table; nothing is discovered."""
+"""Every provider Headgate knows: a name and its facts. An explicit table; nothing is discovered.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+docs/providers.md says the same in a table, with what could not be confirmed. Where a page and a recorded exchange
+disagree, the recording was followed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from providers.dialects import Upstream
+from providers import rate_limits
+from providers.dialects import PlainUpstream, Upstream
+from providers.endpoints import Endpoint, azure
+from providers.rate_limits import HeaderNames
+from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
+from providers.upstreams import failures
 from providers.upstreams.openai_chat import OpenAIChat
+from providers.upstreams.openai_embeddings import OpenAIEmbeddings
 
-Auth = Literal["bearer"]
+Auth = Literal["bearer", "api-key"]
 """How a provider wants its key; one file each in the gateway's `exchange/upstream/auth`."""
 
 
@@ -23,6 +33,9 @@ class Adapter:
         auth: how it wants its key.
         keyless: whether it may be used without a key.
         forward_headers: client headers that mean something to it, in lower case.
+        embeddings: its dialect of embeddings; `None` when it has none.
+        rate_limits: the headers in which it tells its own limits.
+        dialects_at: both dialects, where paths depend on the base URL and the configured API version.
     """
 
     name: str
@@ -31,33 +44,171 @@ class Adapter:
     auth: Auth = "bearer"
     keyless: bool = False
     forward_headers: tuple[str, ...] = ()
+    embeddings: PlainUpstream | None = field(default_factory=OpenAIEmbeddings)
+    rate_limits: HeaderNames = rate_limits.STANDARD
+    dialects_at: Callable[[str, str | None], tuple[Upstream, PlainUpstream]] | None = None
+
+    def at(self, base_url: str, *, api_version: str | None = None) -> "Adapter":
+        """The adapter as one configured provider uses it.
+
+        Args:
+            base_url: without a slash at its end.
+            api_version: as configured.
+        """
+        if self.dialects_at is None:
+            return self
+        dialect, embeddings = self.dialects_at(base_url, api_version)
+        return replace(self, dialect=dialect, embeddings=embeddings)
 
 
-REGISTRY: Final[Mapping[str, Adapter]] = MappingProxyType(
-    {
-        adapter.name: adapter
-        for adapter in (
-            Adapter("openai", "https://api.openai.com/v1"),
-            Adapter("groq", "https://api.groq.com/openai/v1"),
-            Adapter(
-                "openrouter",
-                "https://openrouter.ai/api/v1",
-                # Usage always comes, asked or not (openrouter.ai/docs, November 2026); the switch does no harm.
-                dialect=OpenAIChat(openrouter_members=True),
-                forward_headers=("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),
+def _azure_at(base_url: str, api_version: str | None) -> tuple[Upstream, PlainUpstream]:
+    endpoint = azure(base_url, api_version)
+    return OpenAIChat(endpoint=endpoint), OpenAIEmbeddings(endpoint=endpoint)
+
+
+_FAMILY: Final = (
+    # Any compatible URL: nothing is assumed.
+    Adapter("openai", "https://api.openai.com/v1", rate_limits=rate_limits.OPENAI),
+    Adapter(
+        "azure",
+        None,
+        dialect=OpenAIChat(endpoint=Endpoint(deployments=True)),
+        auth="api-key",  # recorded 2026
+        rate_limits=rate_limits.AZURE,
+        dialects_at=_azure_at,
+    ),
+    Adapter(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        dialect=OpenAIChat(
+            failures=failures.GROQ,
+            # The first four: "400 if they are supplied", `n` above 1 (console.groq.com/docs/openai). The others:
+            # fanenr/chatbot issue 21, skye-harris/hass_local_openai_llm issue 59. November 2026.
+            refuses=frozenset({"logprobs", "top_logprobs", "logit_bias", "n", "store", "metadata"}),
+        ),
+        rate_limits=rate_limits.GROQ,
+    ),
+    Adapter(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        dialect=OpenAIChat(
+            ask_for_usage=False,  # 422 (dnakov/anon-kode issue 53); usage comes unasked, recorded 2026
+            output_limit="max_tokens",  # 422 for the other (editor-code-assistant/eca issue 231)
+            renames=(("seed", "random_seed"),),
+            # Unknown members are 422 `extra_forbidden`; these are OpenAI's that its schema lacks
+            # (mistralai/client-python, chatcompletionrequest.py, November 2026).
+            refuses=frozenset(
+                {
+                    "audio", "function_call", "functions", "logit_bias", "modalities", "prompt_cache_retention",
+                    "safety_identifier", "store", "user", "verbosity", "web_search_options",
+                }
             ),
-            Adapter("ollama", "http://127.0.0.1:11434/v1", keyless=True),
-            Adapter("vllm", "http://127.0.0.1:8000/v1", keyless=True),
-            Adapter("sandbox", None, keyless=True),
-        )
-    }
-)
+            repairs=(CONTENT_LIST, MISSING_INDEX),
+        ),
+        rate_limits=rate_limits.MISTRAL,
+    ),
+    Adapter(
+        "deepseek",
+        "https://api.deepseek.com",
+        # `max_completion_tokens` is taken and not kept to (earendil-works/pi issue 8018, November 2026).
+        dialect=OpenAIChat(output_limit="max_tokens"),
+    ),
+    Adapter(
+        "dashscope",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        dialect=OpenAIChat(repairs=(EMPTY_NAME,), failures=failures.DASHSCOPE),
+    ),
+    Adapter(
+        "xai",
+        "https://api.x.ai/v1",
+        dialect=OpenAIChat(
+            # Refused at any value, 0 too: the first by all models on sale (miaoxworld/NativeTavern issue 83), the
+            # second as "not supported" (helidon-io/helidon issue 10601). November 2026.
+            refuses=frozenset({"presence_penalty", "logit_bias"}),
+        ),
+        rate_limits=rate_limits.XAI,
+    ),
+    Adapter(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        # Usage always comes, asked or not (openrouter.ai/docs, November 2026); the switch does no harm.
+        dialect=OpenAIChat(openrouter_members=True, failures=failures.OPENROUTER),
+        forward_headers=("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),
+        rate_limits=rate_limits.OPENROUTER,
+    ),
+    Adapter(
+        "together",
+        "https://api.together.xyz/v1",
+        # docs.together.ai/docs/inference/chat/parameters, November 2026
+        dialect=OpenAIChat(output_limit="max_tokens", failures=failures.TOGETHER),
+        rate_limits=rate_limits.TOGETHER,
+    ),
+    Adapter(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        # docs.fireworks.ai/api-reference, November 2026
+        dialect=OpenAIChat(output_limit="max_tokens", failures=failures.FIREWORKS),
+        rate_limits=rate_limits.FIREWORKS,
+    ),
+    Adapter(
+        "cerebras",
+        "https://api.cerebras.ai/v1",
+        dialect=OpenAIChat(
+            failures=failures.CEREBRAS,
+            # `logit_bias` is checked and has no effect (pydantic/pydantic-ai pull 7653); the others were 422
+            # (livekit/agents issue 1274). November 2026.
+            refuses=frozenset({"logit_bias", "metadata", "store"}),
+        ),
+        rate_limits=rate_limits.CEREBRAS,
+    ),
+    Adapter(
+        "perplexity",
+        "https://api.perplexity.ai",
+        dialect=OpenAIChat(output_limit="max_tokens"),  # docs.perplexity.ai, November 2026
+    ),
+    Adapter(
+        "moonshot",
+        "https://api.moonshot.ai/v1",
+        dialect=OpenAIChat(failures=failures.MOONSHOT),
+        rate_limits=rate_limits.MOONSHOT,
+    ),
+    Adapter(
+        "zai",
+        "https://api.z.ai/api/paas/v4",
+        # docs.z.ai/guides/overview/concept-param, November 2026
+        dialect=OpenAIChat(output_limit="max_tokens", failures=failures.ZAI),
+    ),
+    Adapter("huggingface", "https://router.huggingface.co/v1", rate_limits=rate_limits.HUGGINGFACE),
+    Adapter(
+        "ollama",
+        "http://127.0.0.1:11434/v1",
+        dialect=OpenAIChat(
+            failures=failures.LOCAL,
+            # Others are not read at all (ollama/ollama, openai/openai.go, November 2026).
+            output_limit="max_tokens",
+            refuses=frozenset({"n", "logit_bias"}),
+        ),
+        keyless=True,
+    ),
+    Adapter("vllm", "http://127.0.0.1:8000/v1", dialect=OpenAIChat(failures=failures.LOCAL), keyless=True),
+    Adapter(
+        "llamacpp",
+        "http://127.0.0.1:8080/v1",
+        # Older servers read only this one (ggml-org/llama.cpp pull 19831, November 2026).
+        dialect=OpenAIChat(output_limit="max_tokens", failures=failures.LOCAL),
+        keyless=True,
+    ),
+    Adapter(
+        "lmstudio",
+        "http://127.0.0.1:1234/v1",
+        # lmstudio.ai/docs/developer/openai-compat, November 2026
+        dialect=OpenAIChat(output_limit="max_tokens", failures=failures.LOCAL),
+        keyless=True,
+    ),
+    Adapter("sandbox", None, keyless=True, forward_headers=("x-sandbox-fail", "x-sandbox-pace-ms")),
+)  # fmt: skip
+
+REGISTRY: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter for adapter in _FAMILY})
 
 # Accepted in a configuration and checked there, but without a dialect yet.
-PLANNED: Final = frozenset(
-    {
-        "anthropic", "azure", "bedrock", "cerebras", "cohere", "dashscope", "deepseek", "fireworks", "gemini",
-        "huggingface", "llamacpp", "lmstudio", "mistral", "moonshot", "openai-responses", "perplexity",
-        "together", "vertex", "xai", "zai",
-    }
-)  # fmt: skip
+PLANNED: Final = frozenset({"anthropic", "bedrock", "cohere", "gemini", "openai-responses", "vertex"})

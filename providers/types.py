@@ -39,6 +39,8 @@ class UpstreamError(Exception):
         param: the member of the request that the provider names, or `None`.
         retry_after_s: how long the provider asked to wait, or `None`.
         context_overflow: the prompt was too long for this model; a larger one may take it.
+        again: the same backend may be asked once more, where the kind allows that at all; false when waiting
+            will not help it.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class UpstreamError(Exception):
         param: str | None = None,
         retry_after_s: float | None = None,
         context_overflow: bool = False,
+        again: bool = True,
     ) -> None:
         super().__init__(message)
         self.kind: Final[ErrorKind] = kind
@@ -60,6 +63,7 @@ class UpstreamError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.context_overflow = context_overflow
+        self.again = again
 
 
 class Unparsable(ValueError):

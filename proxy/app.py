@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -11,21 +11,26 @@ from typing import Any, Final
 
 from starlette.routing import Route, Router
 
+from providers.clients.openai_chat import OpenAIChat
+from providers.clients.openai_embeddings import OpenAIEmbeddings
 from providers.registry import REGISTRY
 from proxy.admin.routes import admin_routes
 from proxy.exchange.admission import Admissions
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
-from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.backends import Provider, Providers, Timeouts
+from proxy.exchange.upstream.headroom import Headroom
+from proxy.exchange.upstream.places import Places
 from proxy.exchange.upstream.transport import Transport
 from proxy.http.door import Door
 from proxy.routing.catalogue.load import from_settings
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import BUILT_IN, Loaded
 from proxy.settings.schema import Limits, Settings
-from proxy.telemetry.metrics import Metrics
-from proxy.web.chat import ChatCompletions
+from proxy.telemetry.metrics import Metrics, Watched
+from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
 from ratelimit.limits.bucket import RequestBuckets
@@ -42,7 +47,9 @@ LOCAL: Final = "local"
 """Customer and key of the laptop: made once, without limits."""
 
 _PREFIXES: Final = ("/v1", "/api/v1")
-_CHAT: Final = "/chat/completions"
+_CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
+"""Client dialects; each is served at the path of its operation."""
+
 _SYNC_RETRY_S: Final = 1.0
 
 
@@ -103,23 +110,29 @@ class Gateway:
             stack.push_async_callback(transport.close)
             sandbox_url = await self._start_sandbox(stack)
             providers = _providers(settings, sandbox_url)
+            headroom = Headroom(monotonic, _wall_clock_s)
+            self.metrics.watch(lambda: _watched(headroom, providers))
+            lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
             exchange = Exchange(
                 self._catalogue,
                 Admissions(RequestBuckets(store), open_on_outage=settings.redis.on_outage == "open"),
-                Dispatch(
-                    transport,
-                    providers,
-                    Patience(settings.routing.retries, settings.routing.deadline_s, settings.server.tail_s),
-                ),
+                lanes,
+                Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
                 clock=monotonic,
                 wall_clock_s=_wall_clock_s,
             )
-            chat = ChatCompletions(exchange, max_body_bytes=settings.server.max_body_bytes)
+            calls = {
+                f"{prefix}/{dialect.operation}": Call(
+                    dialect, exchange, max_body_bytes=settings.server.max_body_bytes
+                )
+                for dialect in _CALLS
+                for prefix in _PREFIXES
+            }
             self.app = Door(
-                Router(self._routes(chat, directory), redirect_slashes=False),
-                {f"{prefix}{_CHAT}": chat for prefix in _PREFIXES},
+                Router(self._routes(calls, directory), redirect_slashes=False),
+                calls,
                 lookup,
                 admin_key_digest=self._admin_key_digest,
                 clock=monotonic,
@@ -129,14 +142,13 @@ class Gateway:
             stack.push_async_callback(_cancelled, syncing)
             yield
 
-    def _routes(self, chat: ChatCompletions, directory: Directory) -> list[Route]:
+    def _routes(self, calls: Mapping[str, Call], directory: Directory) -> list[Route]:
         settings = self._settings
         models = Models(self._catalogue, started_s=int(_wall_clock_s()))
         probes = Probes(self.metrics, lambda: self._not_ready)
-        routes = []
+        routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
         for prefix in _PREFIXES:
             routes += [
-                Route(f"{prefix}{_CHAT}", chat, methods=["POST"]),
                 Route(f"{prefix}/models", models.list, methods=["GET"]),
                 Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
             ]
@@ -208,12 +220,12 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
         adapter = REGISTRY[provider.adapter]
         base_url = provider.base_url or adapter.base_url or sandbox_url
         assert base_url is not None
-        key = provider.resolved_keys[0].key.reveal() if provider.resolved_keys else None
+        base_url = base_url.rstrip("/")
         timeouts = provider.timeouts
         providers[name] = Provider(
-            adapter,
-            base_url.rstrip("/"),
-            key,
+            adapter.at(base_url, api_version=provider.api_version),
+            base_url,
+            provider.resolved_keys[0].key.reveal() if provider.resolved_keys else None,
             Timeouts(
                 timeouts.connect_s,
                 timeouts.first_byte_s,
@@ -221,8 +233,25 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
                 timeouts.stall_s,
                 timeouts.total_s,
             ),
+            Places(name, provider.max_in_flight, provider.queue_s) if provider.max_in_flight else None,
         )
     return providers
+
+
+def _watched(headroom: Headroom, providers: Providers) -> Watched:
+    """What metrics show of providers."""
+    left = [
+        (slot.backend, str(slot.key), kind, window.remaining)
+        for slot, limits in headroom.now().items()
+        for kind, window in (("requests", limits.requests), ("tokens", limits.tokens))
+        if window is not None and window.remaining is not None
+    ]
+    taken = [
+        (name, provider.places.in_flight, provider.places.waiting)
+        for name, provider in providers.items()
+        if provider.places is not None
+    ]
+    return Watched(left, taken)
 
 
 def _configured(settings: Settings, local_key: str | None) -> tuple[list[NewCustomer], list[ConfiguredKey]]:

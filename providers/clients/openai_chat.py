@@ -1,18 +1,17 @@
 """OpenAI's chat completions, as clients speak it: requests in; frames, plain answers and errors out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 
 from providers import events
-from providers.members import DuplicateMember, locate
+from providers.clients.bodies import load, model_of, optional, whole
 from providers.types import Canonical, Completion, Frame, RequestError, UpstreamError, Usage
 from providers.upstreams.openai_chat import edit, index_of
 
 DONE: Final = b"data: [DONE]\n\n"
-_T = TypeVar("_T")
 _NONE: Final = frozenset[str]()
 _USAGE: Final = frozenset({"usage"})
 
@@ -23,6 +22,7 @@ class OpenAIChat:
     __slots__ = ()
 
     speaks: Final = "openai_chat"
+    operation: Final = "chat/completions"
 
     def parse(self, body: bytes) -> Canonical:
         """Read a request.
@@ -30,22 +30,15 @@ class OpenAIChat:
         Raises:
             RequestError: it is no JSON object, names a member twice at the top level, or lacks what all need.
         """
-        members = _load(body)
-        try:
-            layout = locate(body, members)
-        except DuplicateMember as duplicate:
-            message = f'the body names "{duplicate.name}" twice at its top level; which one is meant?'
-            raise RequestError(message, param=duplicate.name) from None
-        model = members.get("model")
-        if not isinstance(model, str) or not model:
-            raise RequestError("`model` must name a model or a tier", param="model")
+        members, layout = load(body)
+        model = model_of(members)
         messages = members.get("messages")
         if not isinstance(messages, list) or not messages:
             raise RequestError("`messages` must be a list with at least one message", param="messages")
         for position, message in enumerate(messages):
             if not isinstance(message, dict):
                 raise RequestError(f"`messages[{position}]` must be an object", param=f"messages[{position}]")
-        options = _optional(members, "stream_options", dict, "an object") or {}
+        options = optional(members, "stream_options", dict, "an object") or {}
         if options:
             _writable(options, "stream_options")
         return Canonical(
@@ -53,11 +46,11 @@ class OpenAIChat:
             layout=layout,
             members=members,
             model=model,
-            stream=bool(_optional(members, "stream", bool, "true or false")),
+            stream=bool(optional(members, "stream", bool, "true or false")),
             usage_wanted=bool(options.get("include_usage")),
-            choices=_whole(members, "n", least=1) or 1,
-            output_limit_tokens=_whole(members, "max_completion_tokens", least=0)
-            or _whole(members, "max_tokens", least=0),
+            choices=whole(members, "n", least=1) or 1,
+            output_limit_tokens=whole(members, "max_completion_tokens", least=0)
+            or whole(members, "max_tokens", least=0),
         )
 
     def closer(self) -> "Closer":
@@ -73,11 +66,11 @@ class OpenAIChat:
         details = usage.reported.get("cost_details")
         return orjson.dumps(
             {
-                **usage.reported,
                 "prompt_tokens": usage.input_tokens,
                 "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.reported.get("total_tokens")
-                or usage.input_tokens + usage.output_tokens,
+                "total_tokens": usage.input_tokens + usage.output_tokens,
+                # Where a provider counts otherwise (xAI leaves reasoning out), its own figures stay; the cost is right.
+                **{name: value for name, value in usage.reported.items() if value is not None},
                 "cost": cost_usd,
                 "cost_details": {
                     **(details if isinstance(details, dict) else {}),
@@ -88,50 +81,12 @@ class OpenAIChat:
         )
 
 
-def _load(body: bytes) -> dict[str, Any]:
-    try:
-        members = orjson.loads(body)
-    except orjson.JSONDecodeError as problem:
-        raise RequestError(_what_is_wrong(body, problem)) from None
-    if not isinstance(members, dict):
-        raise RequestError("the body must be a JSON object")
-    return members
-
-
-def _what_is_wrong(body: bytes, problem: orjson.JSONDecodeError) -> str:
-    try:
-        body.decode()
-    except UnicodeDecodeError as undecodable:
-        return f"the body is not valid UTF-8 (byte {undecodable.start})"
-    if not body.strip():
-        return "the body is empty; a JSON object was expected"
-    if "depth limit" in problem.msg:
-        return "the body is nested too deeply (more than 1,024 levels)"
-    return f"the body is not valid JSON (line {problem.lineno}, column {problem.colno})"
-
-
 def _writable(value: Any, name: str) -> None:
     """Refuse what could be read but not written again: nesting beyond 254 levels."""
     try:
         orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise RequestError(f"`{name}` is nested too deeply", param=name) from None
-
-
-def _optional(members: Mapping[str, Any], name: str, kind: type[_T], words: str) -> _T | None:
-    value = members.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise RequestError(f"`{name}` must be {words}", param=name)
-    return value
-
-
-def _whole(members: Mapping[str, Any], name: str, *, least: int) -> int | None:
-    value = members.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise RequestError(f"`{name}` must be a whole number of at least {least}", param=name)
-    return value
 
 
 class Closer:

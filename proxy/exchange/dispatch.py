@@ -1,19 +1,21 @@
 """Walk a plan until one attempt answers: send, judge, move on. One budget of tries and one deadline per request."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
-from providers.dialects import Client, Reader, open_reader
-from providers.types import Canonical, Completion, ErrorKind, Frame, UpstreamError, Usage
+from providers.dialects import Client, PlainClient, PlainUpstream, Reader, open_reader
+from providers.types import Canonical, Completion, Frame, UpstreamError, Usage
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.downstream import Downstream, Headers
 from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
+from proxy.exchange.lanes import Lane, Lanes
 from proxy.exchange.record import Record, usd
-from proxy.exchange.relay import Deadlines, Ending, PlainRelay, StreamRelay
+from proxy.exchange.relay import Ending, PlainRelay, StreamRelay
 from proxy.exchange.tail import Facts, Tail
-from proxy.exchange.upstream.backends import Provider, Providers
+from proxy.exchange.upstream.backends import Provider
+from proxy.exchange.upstream.places import NoPlace
 from proxy.exchange.upstream.transport import Transport
 from proxy.routing.policy import Attempt
 
@@ -33,12 +35,10 @@ class Patience:
     Attributes:
         retries: further tries in all, whichever the backend.
         deadline_s: no further attempt or wait begins later than this after arrival.
-        tail_s: silence after which a complete stream is closed.
     """
 
     retries: int
     deadline_s: float
-    tail_s: float
 
 
 class Job(NamedTuple):
@@ -46,39 +46,25 @@ class Job(NamedTuple):
 
     arrival: Arrival
     request: Canonical
-    client: Client
+    client: PlainClient
     record: Record
     downstream: Downstream
     start_headers: Callable[[], Headers]
     created_s: int
 
-
-class _Errors:
-    """`relay.Errors` for one provider."""
-
-    __slots__ = ("_provider",)
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-
-    def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return self._provider.dialect.error(status, headers, body)
-
-    def of(self, kind: str, message: str) -> UpstreamError:
-        return UpstreamError(cast("ErrorKind", kind), message)
+    @property
+    def streaming_client(self) -> Client:
+        """The dialect of a request for a stream: only one that has streams can read such a request."""
+        return cast("Client", self.client)
 
 
 class Dispatch:
     """Sends requests to providers. One per process."""
 
-    def __init__(self, transport: Transport, providers: Providers, patience: Patience) -> None:
+    def __init__(self, transport: Transport, lanes: Lanes, patience: Patience) -> None:
         self._transport = transport
-        self._providers = providers
+        self._lanes = lanes
         self._patience = patience
-        self._errors = {name: _Errors(provider) for name, provider in providers.items()}
-        self._deadlines = {
-            name: _deadlines(provider, patience.tail_s) for name, provider in providers.items()
-        }
 
     async def run(self, job: Job) -> Completion | None:
         """Try until one attempt answers.
@@ -105,15 +91,16 @@ class Dispatch:
 
     async def _try(self, job: Job, attempt: Attempt) -> Completion | UpstreamError | None:
         """One attempt; an error is given back only when nothing of it has reached the client."""
-        provider = self._providers[attempt.backend.provider]
+        lane = self._lanes.to(attempt.backend)
+        dialect = self._lanes.dialect(attempt, job.client.operation)
         record = job.record
-        record.begin_try(attempt)
+        record.begin_try(attempt, dialect.drops(job.request))
         try:
-            ending = await (self._stream if job.request.stream else self._plain)(job, provider, attempt)
+            ending = await self._placed(job, lane, attempt)
             if ending.gone:
                 return None
             if ending.error is None:
-                return None if job.request.stream else self._judge(job, provider, ending.body)
+                return None if job.request.stream else self._judge(job, dialect, ending.body)
             error = cast("UpstreamError", ending.error)
         except UpstreamError as failure:
             error = failure
@@ -122,21 +109,36 @@ class Dispatch:
             record.fail_try(error)
         return None if ending.committed else error
 
-    async def _stream(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
-        name = attempt.backend.provider
+    async def _placed(self, job: Job, lane: Lane, attempt: Attempt) -> Ending:
+        """Send it, holding one of the provider's places where they are counted.
+
+        Raises:
+            UpstreamError: there is no place, or no connection.
+        """
+        send = self._stream if job.request.stream else self._plain
+        places = lane.provider.places
+        if places is None:
+            return await send(job, lane, attempt)
+        await places.take()
+        try:
+            return await send(job, lane, attempt)
+        finally:
+            places.leave()
+
+    async def _stream(self, job: Job, lane: Lane, attempt: Attempt) -> Ending:
         reader: Reader
 
         def relay() -> StreamRelay[Frame]:
             nonlocal reader
-            reader = self._reader(job, provider, attempt)
+            reader = self._reader(job, lane.provider, attempt)
             tail = self._tail(job, reader)
             ends.append(tail)
             return StreamRelay(
                 job.downstream,
                 reader,
                 tail,
-                self._errors[name],
-                self._deadlines[name],
+                lane,
+                lane.deadlines,
                 lambda: self._on_commit(job),
             )
 
@@ -147,22 +149,20 @@ class Dispatch:
                 job.record.end_try("cancelled", status=0, usage=usage)
 
         ends: list[Tail[Frame]] = []
-        ending = await self._send(job, provider, attempt, relay, stopped)
+        ending = await self._send(job, lane.provider, attempt, relay, stopped)
         if ending.gone:
             usage = ends[-1].usage or _estimate(job.request, reader.estimated_output_tokens())
             job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
         return ending
 
-    async def _plain(self, job: Job, provider: Provider, attempt: Attempt) -> Ending:
+    async def _plain(self, job: Job, lane: Lane, attempt: Attempt) -> Ending:
         def relay() -> PlainRelay:
-            return PlainRelay(
-                job.downstream, self._errors[attempt.backend.provider], total_s=provider.timeouts.total_s
-            )
+            return PlainRelay(job.downstream, lane, total_s=lane.deadlines.total_s)
 
         def stopped() -> None:
             job.record.end_try("cancelled", status=0, usage=_estimate(job.request, 0))
 
-        ending = await self._send(job, provider, attempt, relay, stopped)
+        ending = await self._send(job, lane.provider, attempt, relay, stopped)
         if ending.gone:
             job.record.end_try("client_gone", status=0, usage=_estimate(job.request, 0))
         return ending
@@ -179,7 +179,8 @@ class Dispatch:
 
         `stopped` records what is billed when the server ends the attempt because it is stopping itself.
         """
-        request = provider.dialect.encode(job.request, attempt.backend.model)
+        dialect = self._lanes.dialect(attempt, job.client.operation)
+        request = dialect.encode(job.request, attempt.backend.model)
         target = provider.target(request.path)
         extra_head = provider.forwarded(job.arrival.headers)
         fresh = False
@@ -200,16 +201,14 @@ class Dispatch:
             fresh = True
             job.record.restart_try()
 
-    def _judge(self, job: Job, provider: Provider, body: bytes) -> Completion:
+    def _judge(self, job: Job, dialect: PlainUpstream, body: bytes) -> Completion:
         """A plain answer, recorded.
 
         Raises:
             UpstreamError: it is an error after all.
         """
-        completion = provider.dialect.decode(body)
-        usage = completion.usage or _estimate(
-            job.request, provider.dialect.estimated_output_tokens(completion)
-        )
+        completion = dialect.decode(body)
+        usage = completion.usage or _estimate(job.request, dialect.estimated_output_tokens(completion))
         job.record.first_content()
         job.record.end_try("ok", status=200, usage=usage)
         return completion
@@ -217,7 +216,7 @@ class Dispatch:
     def _reader(self, job: Job, provider: Provider, attempt: Attempt) -> Reader:
         return open_reader(
             provider.dialect,
-            job.client,
+            job.streaming_client,
             many_choices=job.request.choices != 1,
             answer_id=job.record.request_id,
             model=attempt.backend.model,
@@ -237,7 +236,7 @@ class Dispatch:
                 UPSTREAM[error.kind].status if error is not None else 200,
             )
 
-        return Tail(job.client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
+        return Tail(job.streaming_client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
 
     def _on_commit(self, job: Job) -> tuple[int, Headers]:
         job.record.first_content()
@@ -270,7 +269,7 @@ class Dispatch:
                 number,
             )
             for number, (_, error) in enumerate(failures)
-            if UPSTREAM[error.kind].again
+            if UPSTREAM[error.kind].again and error.again
         ]
         if not again:
             return None
@@ -279,13 +278,6 @@ class Dispatch:
             return None
         await asyncio.sleep(wait_s)
         return failures[number][0]
-
-
-def _deadlines(provider: Provider, tail_s: float) -> Deadlines:
-    timeouts = provider.timeouts
-    return Deadlines(
-        timeouts.first_byte_s, timeouts.first_content_s, timeouts.stall_s, timeouts.total_s, tail_s
-    )
 
 
 def said_usage(job: Job, usage: Usage) -> bytes:
@@ -304,9 +296,12 @@ def _given_up(record: Record, errors: list[UpstreamError]) -> Refused:
     chosen = errors[-1]
     if UPSTREAM[chosen.kind].moves_on:
         chosen = next((error for error in reversed(errors) if error.kind != "auth"), chosen)
-    delays = [error.retry_after_s for error in errors if error.retry_after_s is not None]
-    refused = from_upstream(
-        chosen, retry_after_s=min(delays) if delays and chosen.kind == "rate_limited" else None
-    )
+    if isinstance(chosen, NoPlace):
+        refused = Refused("overloaded", chosen.message, retry_after_s=1.0)
+    else:
+        delays = [error.retry_after_s for error in errors if error.retry_after_s is not None]
+        refused = from_upstream(
+            chosen, retry_after_s=min(delays) if delays and chosen.kind == "rate_limited" else None
+        )
     refused.attempts = record.attempts()
     return refused

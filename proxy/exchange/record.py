@@ -16,7 +16,11 @@ _MICRO: Final = 1_000_000
 
 @dataclass(slots=True)
 class Try:
-    """One attempt. `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown."""
+    """One attempt.
+
+    `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
+    of the request that this backend does not take and that do not change the answer.
+    """
 
     attempt: Attempt
     began_s: float
@@ -24,6 +28,7 @@ class Try:
     status: int = 0
     elapsed_s: float = 0.0
     cost_microusd: int | None = 0
+    dropped: tuple[str, ...] = ()
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
@@ -75,9 +80,9 @@ class Record:
         self.status = 0
         self.outcome = ""
 
-    def begin_try(self, attempt: Attempt) -> None:
+    def begin_try(self, attempt: Attempt, dropped: tuple[str, ...] = ()) -> None:
         """A request is about to be sent to a backend."""
-        self.tries.append(Try(attempt, self._clock()))
+        self.tries.append(Try(attempt, self._clock(), dropped=dropped))
 
     def restart_try(self) -> None:
         """The running attempt met a dead connection and starts over: nobody's failure."""
@@ -180,6 +185,8 @@ class Record:
                 (b"x-headgate-model", self.current.model.encode()),
                 (b"x-headgate-provider", self.current.backend.provider.encode()),
             ]
+            if dropped := self.tries[-1].dropped:
+                said.append((b"x-headgate-dropped-params", ", ".join(dropped).encode()))
         if plan is not None and plan.tier is not None:
             said.append((b"x-headgate-tier", plan.tier.encode()))
         return said

@@ -61,9 +61,10 @@ class Tail(Protocol[F_contra]):
     def broken(self, error: Exception) -> bytes: ...
 
 
-class Errors(Protocol):
-    """Makes errors in the gateway's one form."""
+class Source(Protocol):
+    """The backend an attempt goes to: hears of its answer, and words its failures in the gateway's one form."""
 
+    def answered(self, headers: Headers) -> None: ...
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception: ...
     def of(self, kind: str, message: str) -> Exception: ...
 
@@ -117,9 +118,9 @@ class Ending(NamedTuple):
 class _Attempt:
     """What streams and plain answers share: status, error bodies, departures, endings."""
 
-    def __init__(self, client: Downstream, errors: Errors, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Downstream, source: Source, clock: Callable[[], float]) -> None:
         self._client = client
-        self._errors = errors
+        self._source = source
         self._clock = clock
         self._loop = client.loop
         self._call: Call | None = None
@@ -135,6 +136,7 @@ class _Attempt:
     def on_head(self, status: int, headers: Headers) -> None:
         self._status = status
         self._headers = headers
+        self._source.answered(headers)
         if status != 200:
             self._failed_body = []
 
@@ -163,7 +165,7 @@ class _Attempt:
     def _fail_by_status(self) -> None:
         body = b"".join(self._failed_body or ())[:MAX_ERROR_BYTES]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
-        self._stop(Ending(self._errors.of_status(self._status, headers, body)))
+        self._stop(Ending(self._source.of_status(self._status, headers, body)))
 
     def _stop(self, ending: Ending) -> None:
         """End the attempt and let go of the provider's connection."""
@@ -187,7 +189,7 @@ class StreamRelay(_Attempt, Generic[F]):
         client: Downstream,
         reader: Reader[F],
         tail: Tail[F],
-        errors: Errors,
+        source: Source,
         deadlines: Deadlines,
         on_commit: Callable[[], tuple[int, Headers]],
     ) -> None:
@@ -195,7 +197,7 @@ class StreamRelay(_Attempt, Generic[F]):
         Args:
             on_commit: called when the first content has come; gives status and headers of the answer.
         """
-        super().__init__(client, errors, client.loop.time)
+        super().__init__(client, source, client.loop.time)
         self._reader = reader
         self._tail = tail
         self._deadlines = deadlines
@@ -270,7 +272,7 @@ class StreamRelay(_Attempt, Generic[F]):
             if not self._commit_done and (frame.content or frame.finished):
                 self._commit()
         self._send(leaving)
-        self._cut(self._errors.of("protocol", "the provider's stream ended before its answer was complete"))
+        self._cut(self._source.of("protocol", "the provider's stream ended before its answer was complete"))
 
     def on_break(self, error: Exception, *, stale: bool) -> None:
         if stale:
@@ -320,7 +322,7 @@ class StreamRelay(_Attempt, Generic[F]):
             self._complete(end_mark, leaving)
         else:
             self._send(leaving)
-            self._broken(self._errors.of("protocol", "the provider ended its stream without a finish reason"))
+            self._broken(self._source.of("protocol", "the provider ended its stream without a finish reason"))
 
     def _complete(self, end_mark: F | None, leaving: list[bytes]) -> None:
         leaving.append(self._tail.close(end_mark))
@@ -359,7 +361,7 @@ class StreamRelay(_Attempt, Generic[F]):
         now = self._clock()
         for name, due_s in self._due().items():
             if due_s <= now and name != "look again":
-                self._cut(self._errors.of("timeout", self._too_late(name)))
+                self._cut(self._source.of("timeout", self._too_late(name)))
                 return
         self._arm()
 
@@ -397,8 +399,8 @@ class StreamRelay(_Attempt, Generic[F]):
 class PlainRelay(_Attempt):
     """One attempt at a plain answer: collected whole, judged by the caller."""
 
-    def __init__(self, client: Downstream, errors: Errors, *, total_s: float) -> None:
-        super().__init__(client, errors, client.loop.time)
+    def __init__(self, client: Downstream, source: Source, *, total_s: float) -> None:
+        super().__init__(client, source, client.loop.time)
         self._total_s = total_s
         self._parts: list[bytes] = []
         self._bytes = 0
@@ -418,7 +420,7 @@ class PlainRelay(_Attempt):
         self._bytes += len(data)
         if self._bytes > MAX_PLAIN_BYTES:
             limit_mb = MAX_PLAIN_BYTES // 1024 // 1024
-            self._stop(Ending(self._errors.of("protocol", f"the provider's answer exceeds {limit_mb} MB")))
+            self._stop(Ending(self._source.of("protocol", f"the provider's answer exceeds {limit_mb} MB")))
 
     def on_end(self) -> None:
         self._call = None
@@ -438,4 +440,4 @@ class PlainRelay(_Attempt):
         self._stop(Ending(error))
 
     def _too_late(self) -> None:
-        self._stop(Ending(self._errors.of("timeout", f"the provider took more than {self._total_s:g} s")))
+        self._stop(Ending(self._source.of("timeout", f"the provider took more than {self._total_s:g} s")))

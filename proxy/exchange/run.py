@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
-from providers.dialects import Client
+from providers.dialects import Client, PlainClient
 from providers.types import ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admissions
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, plan
@@ -51,6 +52,7 @@ class Exchange:
         self,
         catalogue: Catalogue,
         admissions: Admissions,
+        lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
@@ -63,13 +65,14 @@ class Exchange:
             lambda asked, *lists: plan(asked, _named(lists), UNDECIDED, catalogue)
         )
         self._admissions = admissions
+        self._lanes = lanes
         self._dispatch = dispatch
         self._settled = settled
         self._patience = patience
         self._clock = clock
         self._wall_clock_s = wall_clock_s
 
-    async def run(self, client: Client, arrival: Arrival, body: bytes, send: Send) -> None:
+    async def run(self, client: PlainClient, arrival: Arrival, body: bytes, send: Send) -> None:
         """Answer one request, from its body to its settlement.
 
         Raises:
@@ -112,16 +115,17 @@ class Exchange:
             await downstream.close()
 
     async def _answer(
-        self, client: Client, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
     ) -> None:
         try:
             request = client.parse(body)
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        chosen = record.plan = self._plan(request.model, arrival.subject)
+        chosen = self._plan(request.model, arrival.subject)
         if chosen.tier is not None:
             request = request._replace(named=False)
+        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
         admission = await self._admissions.admit(arrival.subject, arrival.request_id)
 
         def start_headers() -> Headers:
@@ -153,7 +157,7 @@ class Exchange:
         except Unroutable as problem:
             raise Refused(problem.code, problem.message, param="model") from None
 
-    def _end_stopped(self, client: Client, downstream: Downstream, record: Record) -> None:
+    def _end_stopped(self, client: PlainClient, downstream: Downstream, record: Record) -> None:
         """The server is stopping and waits no longer: an answer that has not ended is an error.
 
         Raises:
@@ -170,13 +174,14 @@ class Exchange:
             record.outcome = "ok"
 
     def _end_early_stream(
-        self, client: Client, downstream: Downstream, record: Record, refused: Refused
+        self, client: PlainClient, downstream: Downstream, record: Record, refused: Refused
     ) -> None:
         """Every attempt failed after a comment had gone out: the error is a frame."""
         # The code is the kind of the provider's failure, or says that its context is too small.
         kind: ErrorKind = next((kind for kind in UPSTREAM if kind == refused.code), "bad_request")
         error = UpstreamError(kind, refused.message)
-        downstream.end(client.closer().error(error, refused.status, b"null", record.block(), None))
+        closer = cast("Client", client).closer()  # only a dialect that has streams starts early
+        downstream.end(closer.error(error, refused.status, b"null", record.block(), None))
 
 
 def allow_lists(subject: Subject) -> AllowLists:

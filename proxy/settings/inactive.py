@@ -98,8 +98,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("providers.*.access_key_id", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.session_token", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.token", _VAULT_NOTE, _starts("vault:")),
-    Row("providers.*.max_in_flight", "requests are not counted per provider"),
-    Row("providers.*.queue_s", "requests do not queue"),
     Row("tiers.*.strategy", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.weights", "models are tried in the order of the list"),

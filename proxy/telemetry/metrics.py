@@ -6,8 +6,8 @@ counters lock, check and look up on each call, which a request would pay a dozen
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -26,6 +26,18 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 Labels = tuple[str, ...]
 
 
+class Watched(NamedTuple):
+    """What others keep and metrics show, as it is at this moment.
+
+    Attributes:
+        left: backend, number of the provider's key, `requests` or `tokens`, and what is left of its own limit.
+        taken: provider, requests in flight and requests in the queue, where the operator has set a bound.
+    """
+
+    left: Sequence[tuple[str, str, str, int]] = ()
+    taken: Sequence[tuple[str, int, int]] = ()
+
+
 class Metrics:
     """The process's metrics. Used from the event loop's thread alone.
 
@@ -36,6 +48,7 @@ class Metrics:
     def __init__(self) -> None:
         self.store_up = False
         self._in_flight = 0
+        self._watched: Callable[[], Watched] = Watched
         self._requests: defaultdict[Labels, int] = defaultdict(int)
         self._attempts: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
@@ -45,6 +58,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(_Exposition(self))
         ProcessCollector(registry=self._registry)
+
+    def watch(self, watched: Callable[[], Watched]) -> None:
+        """Ask `watched` for what is kept elsewhere, whenever the metrics are read."""
+        self._watched = watched
 
     def begun(self) -> None:
         """A request has passed the door."""
@@ -105,6 +122,28 @@ class Metrics:
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
         )
+        watched = self._watched()
+        left = GaugeMetricFamily(
+            "headgate_provider_limit_remaining",
+            "What is left of a provider's own rate limit, as its last answer said.",
+            labels=("backend", "key", "kind"),
+        )
+        for backend, key, kind, remaining in watched.left:
+            left.add_metric((backend, key, kind), remaining)
+        yield left
+        in_flight = GaugeMetricFamily(
+            "headgate_provider_in_flight",
+            "Requests under way at a provider with `max_in_flight`.",
+            labels=("provider",),
+        )
+        queued = GaugeMetricFamily(
+            "headgate_provider_queued", "Requests that wait for a place at it.", labels=("provider",)
+        )
+        for provider, taken, waiting in watched.taken:
+            in_flight.add_metric((provider,), taken)
+            queued.add_metric((provider,), waiting)
+        yield in_flight
+        yield queued
         yield _histogram(
             "headgate_request_duration_seconds", "From arrival to the end of the answer.", self._duration
         )

@@ -1,21 +1,15 @@
-"""Every recorded stream, cut at each of its bytes: the reader of its provider gives the same bytes and the same marks."""
+"""Every recorded stream, cut at each of its bytes: its provider's reader gives the same bytes and the same marks."""
 
 import pytest
 
-from providers.dialects import Upstream
 from providers.registry import REGISTRY
 from providers.types import Frame
 from tests.support.recordings import Recording, chat_streams, parameters, sweep
 
 
-def dialect_of(recording: Recording) -> Upstream:
-    """The provider's own entry of the registry, or that of any compatible URL."""
-    return REGISTRY[recording.provider if recording.provider in REGISTRY else "openai"].dialect
-
-
 def read(recording: Recording, pieces: list[bytes]) -> tuple[bytes, list[Frame]]:
     """All bytes, and the frames that say how the answer ends."""
-    reader = dialect_of(recording).reader(many_choices=recording.choices != 1)
+    reader = REGISTRY[recording.adapter].dialect.reader(many_choices=recording.choices != 1)
     frames = [frame for piece in pieces for frame in reader.feed(piece)]
     frames += reader.close()
     telling = [frame for frame in frames if frame.finished or frame.usage or frame.error or frame.done]

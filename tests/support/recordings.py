@@ -16,7 +16,12 @@ import orjson
 import pytest
 from _pytest.mark import ParameterSet
 
+from providers.registry import REGISTRY
+
 DIRECTORY: Final = Path(__file__).resolve().parents[3] / "shared" / "recordings"
+
+# Recorded under another name than the adapter's.
+_ADAPTERS: Final[Mapping[str, str]] = {"qwen": "dashscope"}
 
 _LINE: Final = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
@@ -41,6 +46,12 @@ class Recording:
     request: Mapping[str, Any]
     body: bytes
     chunk_lens: tuple[int, ...]
+
+    @property
+    def adapter(self) -> str:
+        """The adapter of its provider, or that of any compatible URL."""
+        name = _ADAPTERS.get(self.provider, self.provider)
+        return name if name in REGISTRY else "openai"
 
     @property
     def choices(self) -> int:
@@ -125,8 +136,8 @@ def cut(body: bytes, positions: Iterable[int]) -> list[bytes]:
 def sweep(body: bytes) -> Iterator[list[bytes]]:
     """`body` in pieces, time and again, until it has been cut at each of its bytes.
 
-    Once for each place in a frame: the first time all frames are cut before their first byte, then behind it, and so on.
-    So each piece but the first is the rest of one frame and the beginning of the next, as a busy connection delivers them.
+    Once for each place in a frame: the first time all frames are cut before their first byte, then behind it, and so
+    on. So each piece but the first is the rest of one frame and the beginning of the next, as busy connections deliver.
     """
     frames = frames_of(body)
     starts = [0, *accumulate(len(frame) for frame in frames)]

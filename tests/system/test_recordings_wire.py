@@ -11,10 +11,11 @@ import pytest
 from tests.support import recordings
 from tests.support.raw_client import Answer
 from tests.support.recordings import Recording, chunk_of, cut, data_of, frames_of
+from tests.support.repaired import repaired_frames
 from tests.support.scripted import Exchange
 from tests.support.site import Site, config, model, provider, site
 
-OWN_ADAPTER: Final = ("openai", "groq", "openrouter", "ollama", "vllm")
+ADAPTERS: Final = sorted({"openai", *(recording.adapter for recording in recordings.chat_streams())})
 SEEDS: Final = 20
 RANDOM_CUTS: Final = 30
 OPENAI_REASONS: Final = {"stop", "length", "tool_calls", "content_filter", "function_call"}
@@ -25,7 +26,7 @@ Chunk = dict[str, Any]
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     def configure(listener: socket.socket) -> dict[str, Any]:
-        providers = {name: provider(listener, f"/{name}/v1", adapter=name) for name in OWN_ADAPTER}
+        providers = {name: provider(listener, f"/{name}/v1", adapter=name) for name in ADAPTERS}
         models = [model(name, name) for name in providers]
         return config(providers, models, routing={"retries": 0})
 
@@ -52,7 +53,6 @@ async def answers(place: Site, recording: Recording) -> list[tuple[str, bool, An
     """The answer to each way of sending, usage asked for and not; all at once."""
     ways = transfers(recording)
     cases = [(name, wanted) for name in ways for wanted in (True, False)]
-    name = recording.provider if recording.provider in OWN_ADAPTER else "openai"
 
     async def script(exchange: Exchange) -> None:
         await exchange.start()
@@ -63,7 +63,7 @@ async def answers(place: Site, recording: Recording) -> list[tuple[str, bool, An
     async def one(way: str, *, wanted: bool) -> Answer:
         options = {"include_usage": wanted}
         n = recording.choices
-        return await place.ask(model=name, way=way, stream_options=options, n=n, within_s=30)
+        return await place.ask(model=recording.adapter, way=way, stream_options=options, n=n, within_s=30)
 
     async with place.upstream(script), asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(way, wanted=wanted)) for way, wanted in cases]
@@ -124,7 +124,7 @@ def check(recording: Recording, answer: Answer, *, wanted: bool) -> None:
     """The client's bytes against the provider's."""
     assert 200 == answer.status, answer.body
     assert answer.complete
-    sent, got = frames_of(recording.body), frames_of(answer.body)
+    sent, got = [raw for _, raw in repaired_frames(recording)], frames_of(answer.body)
     assert before_the_tail(sent) == answer.body[: len(before_the_tail(sent))]
     assert ordinary(sent) == ordinary(got)
     assert is_done(got[-1])
@@ -199,7 +199,7 @@ async def test_the_bytes_are_the_providers(place: Site, recording: Recording) ->
 @pytest.mark.parametrize("recording", recordings.parameters(BROKEN))
 async def test_a_recorded_error(place: Site, recording: Recording) -> None:
     """A provider that broke off: an error status before content, else one error frame and no end mark."""
-    sent = frames_of(recording.body)
+    sent = [raw for _, raw in repaired_frames(recording)]
     with_content = any(
         any(delta.get(name) for name in ("content", "reasoning", "tool_calls")) or choice.get("finish_reason")
         for chunk in map(chunk_of, sent)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from providers.dialects import Upstream
+from providers.dialects import PlainUpstream, Upstream
+from providers.endpoints import Operation
 from providers.registry import Adapter
-from proxy.exchange.upstream.auth import bearer
+from proxy.exchange.upstream.auth import api_key, bearer
+from proxy.exchange.upstream.places import Places
 from proxy.exchange.upstream.transport import Target, make_target
 
-_AUTH = {"bearer": bearer.headers}
+_AUTH = {"bearer": bearer.headers, "api-key": api_key.headers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +31,25 @@ class Provider:
     Attributes:
         base_url: without a slash at its end.
         key: the credential, or `None` where none is needed.
+        places: how many requests it gets at a time; `None`: any number.
     """
 
     adapter: Adapter
     base_url: str
     key: str | None = field(repr=False)
     timeouts: Timeouts
+    places: Places | None = None
     proxy: str | None = None
     _targets: dict[str, Target] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def dialect(self) -> Upstream:
-        """What it speaks."""
+        """What it speaks of completions."""
         return self.adapter.dialect
+
+    def speaking(self, operation: Operation) -> PlainUpstream | None:
+        """What it speaks of an operation; `None` when it has none."""
+        return self.adapter.embeddings if operation == "embeddings" else self.adapter.dialect
 
     def target(self, path: str) -> Target:
         """Where a request with this path goes; built at the first use."""

@@ -159,11 +159,11 @@ def test_deep_bodies_are_read() -> None:
 
 
 def test_usage_json_keeps_what_was_reported() -> None:
-    """The provider's own object stays, with what the answer cost here."""
+    """The provider's own object stays, with what it lacks and what the answer cost here."""
     reported = {"prompt_tokens": 1, "total_tokens": 9, "queue_time": 0.5, "cost": 7, "cost_details": {"x": 1}}
     made = CLIENT.usage_json(Usage(10, 20, reported=reported), cost_usd=0.25, upstream_cost_usd=7.0)
     assert {
-        "prompt_tokens": 10,
+        "prompt_tokens": 1,
         "completion_tokens": 20,
         "total_tokens": 9,
         "queue_time": 0.5,

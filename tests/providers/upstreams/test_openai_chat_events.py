@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.clients.openai_chat import OpenAIChat as Client
-from providers.dialects import Translation, open_reader
+from providers.dialects import Translation, Upstream, open_reader
 from providers.passthrough import Passthrough
+from providers.registry import REGISTRY
+from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
 from providers.types import UpstreamError
 from providers.upstreams.openai_chat import OpenAIChat, read_usage
-from tests.support.recordings import Recording, chat_streams, chunk_of, frames_of, parameters
+from tests.support.recordings import Recording, chat_streams, chunk_of, parameters
+from tests.support.repaired import repaired_frames
 
 DIALECT = OpenAIChat()
+REPAIRING = OpenAIChat(repairs=(CONTENT_LIST, MISSING_INDEX, EMPTY_NAME))
 CLIENT = Client()
 
 
@@ -33,7 +37,8 @@ junk = st.recursive(
 names = st.sampled_from(
     ["index", "delta", "message", "finish_reason", "native_finish_reason", "content", "reasoning", "reasoning_content",
      "refusal", "tool_calls", "function", "arguments", "name", "id", "audio", "usage", "prompt_tokens", "cost",
-     "prompt_tokens_details", "cached_tokens", "choices", "error", "code", "type", "x_groq", "cost_details"]
+     "prompt_tokens_details", "cached_tokens", "choices", "error", "code", "type", "x_groq", "cost_details",
+     "total_tokens", "thinking", "text", "is_byok"]
 )  # fmt: skip
 shaped = st.recursive(
     junk, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4), max_leaves=12
@@ -48,25 +53,31 @@ chunks = st.dictionaries(names, shaped, max_size=4) | st.fixed_dictionaries(
 def test_any_chunk_can_be_read(chunk: dict[str, Any]) -> None:
     """A chunk of any shape is read or refused; no other exception escapes, on either way through."""
     raw = b"data: " + orjson.dumps(chunk) + b"\n\n"
-    for many in (False, True):
-        found = Passthrough(DIALECT, many_choices=many).feed(raw)
+    for dialect, many in ((DIALECT, False), (DIALECT, True), (REPAIRING, False), (REPAIRING, True)):
+        found = dialect.reader(many_choices=many).feed(raw)
         assert 1 == len(found)
         if found[0].usage is not None:
             CLIENT.usage_json(found[0].usage, cost_usd=None, upstream_cost_usd=None)
-    with contextlib.suppress(UpstreamError):
-        DIALECT.decoder().feed(raw)
+        with contextlib.suppress(UpstreamError):
+            dialect.decoder().feed(raw)
 
 
 @given(chunks | junk)
 def test_any_answer_can_be_read(answer: Any) -> None:
     """A plain answer of any shape is read or refused; no other exception escapes."""
-    with contextlib.suppress(UpstreamError):
-        made = DIALECT.decode(orjson.dumps(answer))
-        DIALECT.estimated_output_tokens(made)
-        CLIENT.closer().plain(made, b"{}", b"{}")
+    for dialect in (DIALECT, REPAIRING):
+        with contextlib.suppress(UpstreamError):
+            made = dialect.decode(orjson.dumps(answer))
+            dialect.estimated_output_tokens(made)
+            CLIENT.closer().plain(made, b"{}", b"{}")
 
 
 # Events
+
+
+def own_dialect(recording: Recording) -> Upstream:
+    """The provider's own entry of the registry, or that of any compatible URL."""
+    return REGISTRY[recording.adapter].dialect
 
 
 def merged(chunks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -105,7 +116,7 @@ def test_decoded_and_rendered_again(recording: Recording) -> None:
     """Decoded to events and rendered for an OpenAI client, a stream says the same as its own frames do."""
     read: list[dict[str, Any]] = []
     broken = False
-    for raw in frames_of(recording.body):
+    for _, raw in repaired_frames(recording):
         chunk = chunk_of(raw)
         if chunk is not None and chunk.get("error"):
             broken = True
@@ -113,7 +124,7 @@ def test_decoded_and_rendered_again(recording: Recording) -> None:
         if chunk is not None:
             read.append(chunk)
     renderer = CLIENT.renderer(answer_id="req-1", model="m", created_s=1)
-    translation = Translation(DIALECT.decoder(), renderer)
+    translation = Translation(own_dialect(recording).decoder(), renderer)
     made = [*translation.feed(recording.body), *translation.close()]
     if broken:
         assert any(each.error is not None for each in made)
@@ -131,7 +142,7 @@ def test_decoder_does_not_depend_on_cuts(recording: Recording) -> None:
     """Events are the same whole and in pieces of seven bytes."""
 
     def events(size: int) -> list[Any]:
-        decoder = DIALECT.decoder()
+        decoder = own_dialect(recording).decoder()
         found: list[Any] = []
         try:
             for start in range(0, len(recording.body), size):

@@ -1,6 +1,6 @@
 """A provider's call and a client's connection without sockets, for the relay: slow, plain and obedient."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,11 +113,14 @@ class Call:
             relay.on_end()
 
 
-class Errors:
-    """Failures as the dialect words them."""
+class Source:
+    """A backend whose failures are as the dialect words them."""
+
+    def answered(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        del headers
 
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return OpenAIChat().error(status, headers, body)
+        return OpenAIChat().error(status, headers, body, now_epoch_s=0.0)
 
     def of(self, kind: ErrorKind | str, message: str) -> UpstreamError:
         return UpstreamError(kind, message)  # type: ignore[arg-type]  # the relay names kinds of the table
@@ -167,7 +170,7 @@ def attempt(
         downstream,
         (dialect or OpenAIChat()).reader(many_choices=many),
         Tail(Client().closer(), usage_wanted=asked, facts=say),
-        Errors(),
+        Source(),
         deadlines,
         lambda: (200, HEADERS),
     )

@@ -15,8 +15,10 @@ from proxy.exchange.arrival import Arrival
 from proxy.exchange.dispatch import Dispatch, Job, Patience
 from proxy.exchange.downstream import Downstream
 from proxy.exchange.errors import Refused
+from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
 from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Receiver, Target, Transport
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
@@ -180,8 +182,9 @@ def stage_with(clock: Clock) -> Stage:
             list,
             1,
         )
-        patience = Patience(retries=retries, deadline_s=deadline_s, tail_s=2)
-        dispatch = Dispatch(cast("Transport", wire), providers, patience)
+        patience = Patience(retries=retries, deadline_s=deadline_s)
+        lanes = Lanes(providers, Headroom(clock, clock), tail_s=2, wall_clock_s=clock)
+        dispatch = Dispatch(cast("Transport", wire), lanes, patience)
         return Scene(clock, wire, record, connection, sink, job, dispatch)
 
     return stage

@@ -3,14 +3,14 @@
 from providers.types import UpstreamError
 from proxy.exchange.downstream import Downstream
 from proxy.exchange.relay import MAX_PLAIN_BYTES, PlainRelay
-from tests.proxy.exchange.inprocess import Call, Connection, Errors, Sink
+from tests.proxy.exchange.inprocess import Call, Connection, Sink, Source
 from tests.proxy.exchange.saying import Clock
 
 
 def plain(status: int = 200, total_s: float = 0) -> tuple[PlainRelay, Call, Connection]:
     connection = Connection()
     downstream = Downstream(connection, Sink(connection), write_s=1000.0, keep_alive_s=0)
-    relay = PlainRelay(downstream, Errors(), total_s=total_s)
+    relay = PlainRelay(downstream, Source(), total_s=total_s)
     call = Call([])
     relay.begin(call)
     relay.on_head(status, ())

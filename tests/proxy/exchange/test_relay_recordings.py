@@ -19,6 +19,7 @@ from tests.support.recordings import (
     parameters,
     sweep,
 )
+from tests.support.repaired import repaired_frames
 
 RECORDED = parameters(chat_streams())
 SMALL = [recording for recording in chat_streams() if len(recording.body) < 6000]
@@ -28,8 +29,8 @@ ASKED = pytest.mark.parametrize("asked", [True, False], ids=["asked", "not-asked
 
 async def relayed(recording: Recording, pieces: Sequence[bytes], *, asked: bool) -> Attempt:
     """The recording's answer, in these pieces, to the end of its body."""
-    name = recording.provider if recording.provider in REGISTRY else "openai"
-    made = attempt(pieces, asked=asked, many=recording.choices != 1, dialect=REGISTRY[name].dialect)
+    dialect = REGISTRY[recording.adapter].dialect
+    made = attempt(pieces, asked=asked, many=recording.choices != 1, dialect=dialect)
     made.call.finish(made.relay)
     assert made.relay.ended.done()
     await made.downstream.close()
@@ -56,7 +57,7 @@ class Expected:
         self.done: bytes = b"data: [DONE]\n\n"
         reported = None
         frames: list[tuple[bytes, dict[str, Any] | None]] = []
-        for raw in frames_of(recording.body):
+        for _, raw in repaired_frames(recording):
             chunk = chunk_of(raw)
             if chunk is not None:
                 reported = read_usage(chunk) or reported
@@ -211,7 +212,8 @@ async def test_bytes_and_frames(recording: Recording, asked: bool) -> None:  # n
 async def test_each_frame_leaves_at_once(recording: Recording) -> None:
     """Once content has come, a frame that is not held leaves in the turn that brought it."""
     expected = Expected(recording).unchanged
-    made = attempt(asked=True, many=recording.choices != 1)
+    dialect = REGISTRY[recording.adapter].dialect
+    made = attempt(asked=True, many=recording.choices != 1, dialect=dialect)
     arrived = b""
     for raw in frames_of(recording.body):
         made.relay.on_body(raw)
@@ -255,6 +257,7 @@ async def test_slow_client(recording: Recording) -> None:
     made = attempt(
         cut(recording.body, range(0, len(recording.body), 100)),
         many=recording.choices != 1,
+        dialect=REGISTRY[recording.adapter].dialect,
         pause_after_bytes=1000,
     )
     while not made.relay.ended.done():

@@ -52,10 +52,6 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ("redis: {on_outage: lease}", ["redis.on_outage"]),
         ("records: {ledger_days: 1, generations_max: 1}", ["records.generations_max", "records.ledger_days"]),
         (
-            "providers: {s: {adapter: sandbox, max_in_flight: 5, queue_s: 1}}",
-            ["providers.s.max_in_flight", "providers.s.queue_s"],
-        ),
-        (
             "providers: {s: {adapter: sandbox, api_keys: [{key: vault:a#b, tiers: [frugal]}, {key: env:B}]}}",
             ["providers.s.api_keys", "providers.s.api_keys[0].key", "providers.s.api_keys[0].tiers"],
         ),

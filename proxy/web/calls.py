@@ -1,20 +1,20 @@
-"""`POST /v1/chat/completions`."""
+"""`POST /v1/chat/completions`, `/v1/embeddings`: whatever a model is called for."""
 
 from typing import Any
 
-from providers.clients.openai_chat import OpenAIChat
+from providers.dialects import PlainClient
 from proxy.exchange.run import Exchange
 from proxy.http.body import read_json_body
 from proxy.http.door import ARRIVAL
 
 
-class ChatCompletions:
-    """The endpoint, as an ASGI application."""
+class Call:
+    """One such endpoint, as an ASGI application."""
 
-    def __init__(self, exchange: Exchange, *, max_body_bytes: int) -> None:
+    def __init__(self, dialect: PlainClient, exchange: Exchange, *, max_body_bytes: int) -> None:
+        self._dialect = dialect
         self._exchange = exchange
         self._max_body_bytes = max_body_bytes
-        self._dialect = OpenAIChat()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
