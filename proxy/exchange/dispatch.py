@@ -12,7 +12,9 @@ from proxy.exchange.downstream import Downstream, Headers
 from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
 from proxy.exchange.lanes import Lane, Lanes
 from proxy.exchange.record import Record, usd
-from proxy.exchange.relay import Ending, PlainRelay, StreamRelay
+from proxy.exchange.relay.attempt import Ending
+from proxy.exchange.relay.plain import PlainRelay
+from proxy.exchange.relay.stream import StreamRelay
 from proxy.exchange.tail import Facts, Tail
 from proxy.exchange.upstream.backends import Provider
 from proxy.exchange.upstream.places import NoPlace

@@ -8,7 +8,7 @@ from providers.dialects import PlainUpstream
 from providers.endpoints import Operation
 from providers.types import Canonical, ErrorKind, UpstreamError
 from proxy.exchange.errors import Refused
-from proxy.exchange.relay import Deadlines
+from proxy.exchange.relay.stream import Deadlines
 from proxy.exchange.upstream.backends import Provider, Providers
 from proxy.exchange.upstream.headroom import Headroom, Slot
 from proxy.exchange.upstream.transport import Headers

@@ -9,7 +9,8 @@ from providers.dialects import Upstream
 from providers.types import ErrorKind, Frame, UpstreamError, Usage
 from providers.upstreams.openai_chat import OpenAIChat
 from proxy.exchange.downstream import Downstream, Listener
-from proxy.exchange.relay import Deadlines, Ending, StreamRelay
+from proxy.exchange.relay.attempt import Ending
+from proxy.exchange.relay.stream import Deadlines, StreamRelay
 from proxy.exchange.tail import Facts, Tail
 
 BLOCK = b'{"request_id":"r"}'

@@ -3,7 +3,8 @@
 import pytest
 
 from providers.types import UpstreamError
-from proxy.exchange.relay import MAX_ERROR_BYTES, MAX_PRELUDE_BYTES
+from proxy.exchange.relay.attempt import MAX_ERROR_BYTES
+from proxy.exchange.relay.stream import MAX_PRELUDE_BYTES
 from tests.proxy.exchange.inprocess import attempt
 from tests.proxy.exchange.saying import BUSY, COMMENT, DONE, ROLE, SAID, STOP, error_of, said_last
 from tests.support.recordings import frames_of

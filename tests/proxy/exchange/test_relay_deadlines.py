@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.exchange.relay import Deadlines
+from proxy.exchange.relay.stream import Deadlines
 from tests.proxy.exchange.inprocess import attempt
 from tests.proxy.exchange.saying import COMMENT, DONE, ROLE, SAID, STOP, Clock, error_of, said_last
 

@@ -2,7 +2,7 @@
 
 from providers.types import UpstreamError
 from proxy.exchange.downstream import Downstream
-from proxy.exchange.relay import MAX_PLAIN_BYTES, PlainRelay
+from proxy.exchange.relay.plain import MAX_PLAIN_BYTES, PlainRelay
 from tests.proxy.exchange.inprocess import Call, Connection, Sink, Source
 from tests.proxy.exchange.saying import Clock
 

@@ -4,21 +4,15 @@
 turn. It knows bytes, marks and deadlines; frames, order and errors come as arguments.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from proxy.exchange.downstream import Downstream, Headers
+from proxy.exchange.relay.attempt import Attempt, Call, Ending, Source
 
 MAX_PRELUDE_BYTES: Final = 64 * 1024
 """What is held before the first content; one byte more commits the attempt."""
-
-MAX_ERROR_BYTES: Final = 64 * 1024
-"""How much of an error answer is read; the recorded ones are under 4 kB."""
-
-MAX_PLAIN_BYTES: Final = 64 * 1024 * 1024
-"""A plain answer is held whole: four images in base64 fit."""
 
 
 class Frame(Protocol):
@@ -61,23 +55,6 @@ class Tail(Protocol[F_contra]):
     def broken(self, error: Exception) -> bytes: ...
 
 
-class Source(Protocol):
-    """The backend an attempt goes to: hears of its answer, and words its failures in the gateway's one form."""
-
-    def answered(self, headers: Headers) -> None: ...
-    def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception: ...
-    def of(self, kind: str, message: str) -> Exception: ...
-
-
-class Call(Protocol):
-    """The exchange with the provider; see `upstream.transport`."""
-
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def cancel(self) -> None: ...
-    def linger(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """Bounds of one attempt in seconds, counted from the moment the request is written; 0 means none.
@@ -97,91 +74,7 @@ class Deadlines:
     tail_s: float
 
 
-class Ending(NamedTuple):
-    """How an attempt ended.
-
-    Attributes:
-        error: what failed; `None` for a complete answer, and when the client left.
-        committed: content had come: no other attempt may follow.
-        gone: the client left.
-        stale: the connection had been used before and died before any byte: not the provider's fault.
-        body: of a plain answer.
-    """
-
-    error: Exception | None = None
-    committed: bool = False
-    gone: bool = False
-    stale: bool = False
-    body: bytes = b""
-
-
-class _Attempt:
-    """What streams and plain answers share: status, error bodies, departures, endings."""
-
-    def __init__(self, client: Downstream, source: Source, clock: Callable[[], float]) -> None:
-        self._client = client
-        self._source = source
-        self._clock = clock
-        self._loop = client.loop
-        self._call: Call | None = None
-        self._status = 0
-        self._headers: Headers = ()
-        self._failed_body: list[bytes] | None = None
-        self._failed_bytes = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._sent_s = clock()
-        self._over = False
-        self.ended: asyncio.Future[Ending] = self._loop.create_future()
-
-    def on_head(self, status: int, headers: Headers) -> None:
-        self._status = status
-        self._headers = headers
-        self._source.answered(headers)
-        if status != 200:
-            self._failed_body = []
-
-    def client_gone(self) -> None:
-        self._stop(Ending(gone=True, committed=self._committed))
-
-    def client_paused(self) -> None:
-        if self._call is not None:
-            self._call.pause()
-
-    def client_resumed(self) -> None:
-        if self._call is not None:
-            self._call.resume()
-
-    @property
-    def _committed(self) -> bool:
-        return False
-
-    def _collect_error(self, data: bytes) -> None:
-        assert self._failed_body is not None
-        self._failed_body.append(data)
-        self._failed_bytes += len(data)
-        if self._failed_bytes > MAX_ERROR_BYTES:
-            self._fail_by_status()
-
-    def _fail_by_status(self) -> None:
-        body = b"".join(self._failed_body or ())[:MAX_ERROR_BYTES]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
-        self._stop(Ending(self._source.of_status(self._status, headers, body)))
-
-    def _stop(self, ending: Ending) -> None:
-        """End the attempt and let go of the provider's connection."""
-        if self._over:
-            return
-        self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._call is not None:
-            self._call.cancel()
-        self._client.listen(None)
-        if not self.ended.done():
-            self.ended.set_result(ending)
-
-
-class StreamRelay(_Attempt, Generic[F]):
+class StreamRelay(Attempt, Generic[F]):
     """One attempt at a streamed answer."""
 
     def __init__(
@@ -394,50 +287,3 @@ class StreamRelay(_Attempt, Generic[F]):
             "stall": f"the provider fell silent for {limits.stall_s:g} s",
             "tail": f"the provider sent no end mark for {limits.tail_s:g} s",
         }[deadline]
-
-
-class PlainRelay(_Attempt):
-    """One attempt at a plain answer: collected whole, judged by the caller."""
-
-    def __init__(self, client: Downstream, source: Source, *, total_s: float) -> None:
-        super().__init__(client, source, client.loop.time)
-        self._total_s = total_s
-        self._parts: list[bytes] = []
-        self._bytes = 0
-
-    def begin(self, call: Call) -> None:
-        """The request has been written."""
-        self._call = call
-        if self._total_s:
-            self._timer = self._loop.call_later(self._total_s, self._too_late)
-        self._client.listen(self)
-
-    def on_body(self, data: bytes) -> None:
-        if self._failed_body is not None:
-            self._collect_error(data)
-            return
-        self._parts.append(data)
-        self._bytes += len(data)
-        if self._bytes > MAX_PLAIN_BYTES:
-            limit_mb = MAX_PLAIN_BYTES // 1024 // 1024
-            self._stop(Ending(self._source.of("protocol", f"the provider's answer exceeds {limit_mb} MB")))
-
-    def on_end(self) -> None:
-        self._call = None
-        if self._failed_body is not None:
-            self._fail_by_status()
-        else:
-            self._stop(Ending(body=b"".join(self._parts)))
-
-    def on_break(self, error: Exception, *, stale: bool) -> None:
-        if self._failed_body is not None and not stale:
-            self._fail_by_status()
-        else:
-            self._stop(Ending(error, stale=stale))
-
-    def stop(self, error: Exception) -> None:
-        """End the attempt from our side."""
-        self._stop(Ending(error))
-
-    def _too_late(self) -> None:
-        self._stop(Ending(self._source.of("timeout", f"the provider took more than {self._total_s:g} s")))

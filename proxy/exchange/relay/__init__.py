@@ -1,0 +1,1 @@
+"""The pump between a provider and a client. It knows bytes, marks and deadlines, and no JSON, provider or quota."""
