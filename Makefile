@@ -1,6 +1,7 @@
 # Everything a newcomer, a developer and CI run. Needs make and Python 3.11 or newer; the rest is set up from uv.lock.
 PYTHON ?= python3
 PORT ?= 8080
+CLIENTS ?= tests/clients
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT = .venv
@@ -9,7 +10,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel check fmt bench clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt bench clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +41,9 @@ test-system: .venv/.development ## only the promises that need a real server pro
 
 test-wheel: .venv/.development ## the wheel, installed alone in a clean environment
 	UV=$(UV) $(BIN)/python tests/support/check_wheel.py
+
+test-clients: .venv/.development ## foreign clients against a real gateway; fetches their packages (CLIENTS= narrows it)
+	UV=$(UV) $(BIN)/pytest $(CLIENTS) $(ARGS)
 
 check: .venv/.development ## format, lint, types, import contracts; no tests
 	$(BIN)/ruff format --check .
