@@ -86,6 +86,21 @@ def chat_answers() -> tuple[Recording, ...]:
     )
 
 
+@cache
+def embeddings() -> tuple[Recording, ...]:
+    """Every answer to a request for embeddings; none when there is no set."""
+    return _load(lambda entry: entry["endpoint"] == "embeddings" and entry["status"] == 200)
+
+
+@cache
+def observed() -> Mapping[str, Mapping[str, Any]]:
+    """What the vendor's own package made of a recording, by its id; empty when there is no set."""
+    if not DIRECTORY.is_dir():
+        return {}
+    noted = orjson.loads((DIRECTORY / "observed.json").read_bytes())
+    return {name: entry["observed"] for name, entry in noted.items()}
+
+
 def parameters(recordings: Sequence[Recording]) -> list[ParameterSet]:
     """One test each; one skipped test when there is no set."""
     if not DIRECTORY.is_dir():
