@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt bench clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt bench record clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,9 @@ fmt: .venv/.development ## format and repair what can be repaired
 
 bench: .venv/.development ## CPU per request and per chunk beside a reference relay, in one run
 	$(BIN)/python -m tests.bench.run $(ARGS)
+
+record: .venv/.development ## one exchange with a provider as a case for the tests (see CONTRIBUTING.md for ARGS)
+	$(BIN)/python -m tests.support.record $(ARGS)
 
 clean: ## remove what make made
 	rm -rf .venv .uv dist

@@ -10,7 +10,7 @@ from proxy.exchange.upstream.auth import api_key, bearer
 from proxy.exchange.upstream.places import Places
 from proxy.exchange.upstream.transport import Target, make_target
 
-_AUTH = {"bearer": bearer.headers, "api-key": api_key.headers}
+AUTH = {"bearer": bearer.headers, "api-key": api_key.headers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Provider:
         """Where a request with this path goes; built at the first use."""
         target = self._targets.get(path)
         if target is None:
-            headers = _AUTH[self.adapter.auth](self.key)
+            headers = AUTH[self.adapter.auth](self.key)
             target = self._targets[path] = make_target(
                 self.base_url + path, [("user-agent", "headgate"), *headers], proxy=self.proxy
             )
