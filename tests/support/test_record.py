@@ -60,7 +60,7 @@ async def test_a_key_that_comes_back(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="quotes the key"):
         await recorded(tmp_path, {"model": "m", "messages": [{}]}, quote)
-    assert not (tmp_path / "mistral").exists()  # noqa: ASYNC240 - one look at an empty folder
+    assert not (tmp_path / "mistral").exists()
 
 
 async def test_a_case_is_not_overwritten(tmp_path: Path) -> None:
