@@ -62,23 +62,29 @@ class OpenAIChat:
         return Renderer(answer_id=answer_id, model=model, created_s=created_s)
 
     def usage_json(self, usage: Usage, *, cost_usd: float | None, upstream_cost_usd: float | None) -> bytes:
-        """The `usage` object of an answer: the provider's own, with what it cost here."""
-        details = usage.reported.get("cost_details")
-        return orjson.dumps(
-            {
-                "prompt_tokens": usage.input_tokens,
-                "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.input_tokens + usage.output_tokens,
-                # Where a provider counts otherwise (xAI leaves reasoning out), its own figures stay; the cost is right.
-                **{name: value for name, value in usage.reported.items() if value is not None},
-                "cost": cost_usd,
-                "cost_details": {
-                    **(details if isinstance(details, dict) else {}),
-                    "upstream_inference_cost": upstream_cost_usd,
-                },
-                **({"estimated": True} if usage.estimated else {}),
-            }
-        )
+        """The `usage` object of an answer: the provider's own, with what it lacks and what the answer cost here.
+
+        Where a provider counts otherwise (xAI leaves reasoning out), its own figures stay; the cost is right.
+        """
+        reported = usage.reported
+        made: dict[str, Any] = {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+        }
+        said = {**made, **reported}
+        for name, value in made.items():
+            if said[name] is None:
+                said[name] = value
+        details = reported.get("cost_details")
+        said["cost"] = cost_usd
+        said["cost_details"] = {
+            **(details if isinstance(details, dict) else {}),
+            "upstream_inference_cost": upstream_cost_usd,
+        }
+        if usage.estimated:
+            said["estimated"] = True
+        return orjson.dumps(said)
 
 
 def _writable(value: Any, name: str) -> None:

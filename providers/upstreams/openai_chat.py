@@ -5,7 +5,7 @@ that speak it with accents. A provider of the family is a value in the registry;
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -24,6 +24,7 @@ from providers.upstreams.openai_chat_chunks import (
     choices_of,
     content_of,
     edit,
+    finishes_plainly,
     index_of,
     object_of,
     parse,
@@ -97,23 +98,25 @@ class OpenAIChat:
             drop = renamed(request, _OTHER_LIMIT[self.output_limit], self.output_limit, put, drop)
         for other, own in self.renames:
             drop = renamed(request, other, own, put, drop)
-        if not self.refuses.isdisjoint(members):
+        if self.refuses and not self.refuses.isdisjoint(members):
             drop = drop | (self.refuses & members.keys()) - set(self.lacks(request))
         path = self.endpoint.path_for("chat/completions", model)
         return UpstreamRequest(path, splice(request.raw, request.layout, put, drop))
 
     def lacks(self, request: Canonical) -> tuple[str, ...]:
         """Members that this request needs and the provider does not have; they are sent all the same."""
-        return tuple(name for name in self._refused(request) if name not in HARMLESS)
+        refused = self._refused(request)
+        return tuple(name for name in refused if name not in HARMLESS) if refused else ()
 
     def drops(self, request: Canonical) -> tuple[str, ...]:
         """Members that say something but are left out, because the answer is the same without them."""
-        return tuple(name for name in self._refused(request) if name in HARMLESS)
+        refused = self._refused(request)
+        return tuple(name for name in refused if name in HARMLESS) if refused else ()
 
-    def _refused(self, request: Canonical) -> list[str]:
+    def _refused(self, request: Canonical) -> Sequence[str]:
         members = request.members
-        if self.refuses.isdisjoint(members):
-            return []
+        if not self.refuses or self.refuses.isdisjoint(members):
+            return ()
         return [name for name in members if name in self.refuses and matters(name, members[name])]
 
     def decode(self, body: bytes) -> Completion:
@@ -130,14 +133,18 @@ class OpenAIChat:
             raise from_body(members["error"], status=200, rules=self.failures)
         if not isinstance(members, dict) or not isinstance(members.get("choices"), list):
             raise UpstreamError("protocol", "the provider's answer has no choices")
+        if self.repairs or not finishes_plainly(members["choices"]):
+            body, members = self._amended(body, members)
+        return Completion(body, members, read_usage(members))
+
+    def _amended(self, body: bytes, members: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
         if any(choice.get("finish_reason") in BROKEN for choice in choices_of(members)):
             raise UpstreamError("overloaded", "the provider ended the answer with an error")
         try:
             body, members = self.mended(body, members, "message", CallNumbers())
-            body, members = with_known_finish(body, members)
+            return with_known_finish(body, members)
         except Unparsable as problem:
             raise UpstreamError("protocol", str(problem)) from None
-        return Completion(body, members, read_usage(members))
 
     def estimated_output_tokens(self, completion: Completion) -> int:
         """A guess for a plain answer whose provider reported no usage: four bytes of text make a token."""

@@ -78,6 +78,15 @@ def content_of(piece: Mapping[str, Any]) -> tuple[int, bool]:
     return 0, bool(piece.get("content")) or any(piece.get(name) for name in _RICH)
 
 
+def finishes_plainly(choices: list[Any]) -> bool:
+    """Whether each is an object whose finish reason is one of OpenAI's, as nearly always."""
+    for choice in choices:
+        reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+        if not isinstance(reason, str) or reason not in FINISH_REASONS:
+            return False
+    return True
+
+
 def with_known_finish(raw: bytes, members: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     """Map finish reasons outside OpenAI's set; the original stays in `native_finish_reason`."""
     choices = members["choices"]

@@ -62,12 +62,12 @@ def _reported(members: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _cache_read(reported: Mapping[str, Any], prompt: Mapping[str, Any]) -> int:
+    if "cached_tokens" in prompt:
+        return _count(prompt, "cached_tokens")
     return (
-        _count(prompt, "cached_tokens")
-        or _count(reported, "prompt_cache_hit_tokens")  # deepseek, recorded 2026
-        or _count(
-            reported, "cached_tokens"
-        )  # together, recorded 2026; moonshot, platform.kimi.ai, November 2026
+        _count(reported, "prompt_cache_hit_tokens")  # deepseek, recorded 2026
+        # together, recorded 2026; moonshot, platform.kimi.ai, November 2026
+        or _count(reported, "cached_tokens")
         or _count(reported, "cache_read_input_tokens")  # doubleword, recorded 2026
     )
 
@@ -82,15 +82,17 @@ def _cache_write(reported: Mapping[str, Any], prompt: Mapping[str, Any]) -> int:
 
 
 def _cost_usd(reported: Mapping[str, Any]) -> float | None:
-    cost = _number(reported.get("cost"))
-    if cost is None:
-        cost = _number(object_of(reported, "cost").get("total_cost"))  # perplexity, recorded 2026
-    elif reported.get("is_byok") is True:
+    said = reported.get("cost")
+    cost = _number(said)
+    if isinstance(said, dict):
+        cost = _number(said.get("total_cost"))  # perplexity, recorded 2026
+    elif cost is not None and reported.get("is_byok") is True:
         # openrouter: `cost` is its fee alone when the key is one's own (openrouter.ai/docs, November 2026).
         cost += _number(object_of(reported, "cost_details").get("upstream_inference_cost")) or 0.0
-    ticks = _number(reported.get("cost_in_usd_ticks"))
-    if cost is None and ticks:  # zero where azure serves xai's models (recorded 2026): not said
-        cost = ticks / _TICKS_PER_USD
+    if cost is None and "cost_in_usd_ticks" in reported:
+        ticks = _number(reported["cost_in_usd_ticks"])
+        if ticks:  # zero where azure serves xai's models (recorded 2026): not said
+            cost = ticks / _TICKS_PER_USD
     return cost
 
 
@@ -99,7 +101,7 @@ def _number(value: Any) -> float | None:
 
 
 def _count(members: Mapping[str, Any], name: str) -> int:
-    value = members.get(name)
+    value = members.get(name, 0)
     if type(value) is int:  # as nearly always
-        return max(value, 0)
+        return value if value > 0 else 0  # noqa: FURB136 - a call of `max` would be half the price of this function
     return int(value) if isinstance(value, float) and value > 0 else 0
