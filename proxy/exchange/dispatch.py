@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 from providers.dialects import Client, PlainClient, PlainUpstream, Reader, open_reader
-from providers.types import Canonical, Completion, Frame, UpstreamError, Usage
+from providers.types import Canonical, Completion, Frame, UpstreamError, UpstreamRequest, Usage
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.downstream import Downstream, Headers
 from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
@@ -98,7 +98,17 @@ class Dispatch:
         record = job.record
         record.begin_try(attempt, dialect.drops(job.request))
         try:
-            ending = await self._placed(job, lane, attempt)
+            request = dialect.encode(job.request, attempt.backend.model)
+            send = self._stream if job.request.stream else self._plain
+            places = lane.provider.places
+            if places is None:
+                ending = await send(job, lane, attempt, request)
+            else:
+                await places.take()
+                try:
+                    ending = await send(job, lane, attempt, request)
+                finally:
+                    places.leave()
             if ending.gone:
                 return None
             if ending.error is None:
@@ -111,23 +121,7 @@ class Dispatch:
             record.fail_try(error)
         return None if ending.committed else error
 
-    async def _placed(self, job: Job, lane: Lane, attempt: Attempt) -> Ending:
-        """Send it, holding one of the provider's places where they are counted.
-
-        Raises:
-            UpstreamError: there is no place, or no connection.
-        """
-        send = self._stream if job.request.stream else self._plain
-        places = lane.provider.places
-        if places is None:
-            return await send(job, lane, attempt)
-        await places.take()
-        try:
-            return await send(job, lane, attempt)
-        finally:
-            places.leave()
-
-    async def _stream(self, job: Job, lane: Lane, attempt: Attempt) -> Ending:
+    async def _stream(self, job: Job, lane: Lane, attempt: Attempt, request: UpstreamRequest) -> Ending:
         reader: Reader
 
         def relay() -> StreamRelay[Frame]:
@@ -151,20 +145,20 @@ class Dispatch:
                 job.record.end_try("cancelled", status=0, usage=usage)
 
         ends: list[Tail[Frame]] = []
-        ending = await self._send(job, lane.provider, attempt, relay, stopped)
+        ending = await self._send(job, lane.provider, request, relay, stopped)
         if ending.gone:
             usage = ends[-1].usage or _estimate(job.request, reader.estimated_output_tokens())
             job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
         return ending
 
-    async def _plain(self, job: Job, lane: Lane, attempt: Attempt) -> Ending:
+    async def _plain(self, job: Job, lane: Lane, _: Attempt, request: UpstreamRequest) -> Ending:
         def relay() -> PlainRelay:
             return PlainRelay(job.downstream, lane, total_s=lane.deadlines.total_s)
 
         def stopped() -> None:
             job.record.end_try("cancelled", status=0, usage=_estimate(job.request, 0))
 
-        ending = await self._send(job, lane.provider, attempt, relay, stopped)
+        ending = await self._send(job, lane.provider, request, relay, stopped)
         if ending.gone:
             job.record.end_try("client_gone", status=0, usage=_estimate(job.request, 0))
         return ending
@@ -173,7 +167,7 @@ class Dispatch:
         self,
         job: Job,
         provider: Provider,
-        attempt: Attempt,
+        request: UpstreamRequest,
         make: Callable[[], StreamRelay[Frame] | PlainRelay],
         stopped: Callable[[], None],
     ) -> Ending:
@@ -181,8 +175,6 @@ class Dispatch:
 
         `stopped` records what is billed when the server ends the attempt because it is stopping itself.
         """
-        dialect = self._lanes.dialect(attempt, job.client.operation)
-        request = dialect.encode(job.request, attempt.backend.model)
         target = provider.target(request.path)
         extra_head = provider.forwarded(job.arrival.headers)
         fresh = False
