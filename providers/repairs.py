@@ -137,14 +137,14 @@ def _without_empty_names(piece: Piece, _choice: int, _numbers: CallNumbers) -> P
 
 
 def _continued(call: Any) -> Any:
-    """A later piece of a call without empty id and name; the piece that opens it has a name and stays."""
+    """A later piece of a call without id and name, which only the piece that opens it has; that one stays."""
     if not isinstance(call, dict):
         return call
     function = _function_of(call)
     if function.get("name"):
         return call
     mended = call
-    if call.get("id") == "":
+    if call.get("id") == "" or ("id" in call and function.get("name") == ""):
         mended = {name: value for name, value in mended.items() if name != "id"}
     if function.get("name") == "":
         mended = {**mended, "function": {name: value for name, value in function.items() if name != "name"}}
@@ -168,5 +168,6 @@ CONTENT_LIST: Final = Repair("content list", _find_content_list, _with_text_cont
 # Recorded 2024: a call in a delta has no `index`, which clients need to join its pieces.
 MISSING_INDEX: Final = Repair("missing index", _find_calls, _with_indexes)
 
-# Recorded 2026: later pieces of a call say `"id":""` and `"name":""`, which clients take for new values.
+# Recorded 2026: later pieces of a call say `"id":""` and `"name":""`, which clients take for new values, or repeat the
+# id beside an empty name, which clients append to the first.
 EMPTY_NAME: Final = Repair("empty id and name", _find_empty_name, _without_empty_names)

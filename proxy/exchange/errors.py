@@ -105,7 +105,14 @@ class Refused(Exception):
 
 def from_upstream(error: UpstreamError, *, retry_after_s: float | None) -> Refused:
     """A provider's failure as the client's answer."""
-    refused = Refused("internal_error", error.message, param=error.param, retry_after_s=retry_after_s)
+    said = {"error_type": error.kind, "provider_code": error.code}
+    refused = Refused(
+        "internal_error",
+        error.message,
+        param=error.param,
+        retry_after_s=retry_after_s,
+        details={"metadata": said},  # as in an error frame
+    )
     refused.status = UPSTREAM[error.kind].status
     refused.kind = "invalid_request_error" if error.kind == "bad_request" else "upstream_error"
     refused.code = "context_length_exceeded" if error.context_overflow else error.kind

@@ -73,7 +73,7 @@ def _empty_name(chunk: Chunk) -> str:
         for call in choice["delta"].get("tool_calls") or ():
             if call.get("id") == "" or call["function"].get("name") == "":
                 name = "empty id and name"
-                if call["id"] == "":
+                if "id" in call:
                     del call["id"]
                 if call["function"].get("name") == "":
                     del call["function"]["name"]

@@ -15,7 +15,6 @@ import pytest_asyncio
 from tests.support import recordings
 from tests.support.observed import (
     MARK,
-    Call,
     Difference,
     Differences,
     Failure,
@@ -95,22 +94,6 @@ DIFFERENT: Final[Differences] = {
     },
 }
 
-# For the package's own accumulator, which joins more than the notes did: also the ids of a call's pieces.
-ACCUMULATED: Final[Differences] = {
-    **DIFFERENT,
-    "qwen-chat_completions-stream-tool-call-5f53698c-1": {
-        "tool_calls": Difference(
-            (
-                Call(
-                    "call_4aba5a19b0574369bc1124call_4aba5a19b0574369bc1124",
-                    "search",
-                    '{"query": "AI news"}',
-                ),
-            ),
-            "defect: the second piece of the call repeats its id, which is passed on, and the accumulator joins both",
-        )
-    },
-}
 NOT_ACCUMULATED: Final[Mapping[str, str]] = {
     "openrouter-chat_completions-stream-citations-3b7de13e-0": (
         "citations come without the index that the accumulator wants in every list of a delta"
@@ -178,7 +161,7 @@ async def test_accumulated_streams(client: openai.AsyncOpenAI, recording: Record
         with pytest.raises(RuntimeError, match="to have an `index` key"):
             accumulated(chunks)
         return
-    check(recording, accumulated(chunks) if error is None else of_error(error), ACCUMULATED)
+    check(recording, accumulated(chunks) if error is None else of_error(error), DIFFERENT)
 
 
 @pytest.mark.parametrize("recording", recordings.parameters(ANSWERS))
@@ -225,7 +208,6 @@ async def test_embeddings_as_numbers(client: openai.AsyncOpenAI, recording: Reco
 async def test_the_tables() -> None:
     """Each difference listed is of a recording that is there."""
     check_table(DIFFERENT, EVERY)
-    check_table(ACCUMULATED, EVERY)
     check_table(NOT_ACCUMULATED, STREAMS)
     check_table(REWRITTEN, ANSWERS)
 
