@@ -5,7 +5,7 @@ are joined behind the same surface, so that nobody above knows which of the two 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from providers import events
 from providers.endpoints import Operation
@@ -13,7 +13,7 @@ from providers.types import Canonical, Completion, Frame, UpstreamError, Upstrea
 
 
 class Decoder(Protocol):
-    """Upstream bytes in, events out. One per response."""
+    """Upstream bytes in, events out. One per response. A failure or a cut is the last event, `Broken`."""
 
     def feed(self, data: bytes) -> Sequence[events.Event]: ...
     def close(self) -> Sequence[events.Event]: ...
@@ -45,8 +45,12 @@ class PlainUpstream(Protocol):
         ...
 
     def encode(self, request: Canonical, model: str) -> UpstreamRequest: ...
+
+
+class Embedder(PlainUpstream, Protocol):
+    """One provider's dialect of embeddings: answers come out in OpenAI's shape."""
+
     def decode(self, body: bytes) -> Completion: ...
-    def estimated_output_tokens(self, completion: Completion) -> int: ...
 
 
 class Upstream(PlainUpstream, Protocol):
@@ -54,11 +58,21 @@ class Upstream(PlainUpstream, Protocol):
 
     @property
     def speaks(self) -> str: ...
-    def reader(self, *, many_choices: bool) -> Reader: ...
+    def read(self, body: bytes) -> Sequence[events.Event]:
+        """A plain answer as events: what a stream of the same answer would say. A failure is the last event."""
+        ...
+
     def decoder(self) -> Decoder: ...
     def error(
         self, status: int, headers: Mapping[str, str], body: bytes, *, now_epoch_s: float
     ) -> UpstreamError: ...
+
+
+class Native(Upstream, Protocol):
+    """A dialect that some clients speak, too, so that answers can pass through."""
+
+    def decode(self, body: bytes) -> Completion: ...
+    def reader(self, *, many_choices: bool) -> Reader: ...
 
 
 class PlainCloser(Protocol):
@@ -97,6 +111,12 @@ class Client(PlainClient, Protocol):
     @property
     def speaks(self) -> str: ...
     def renderer(self, *, answer_id: str, model: str, created_s: int) -> Renderer: ...
+    def assemble(
+        self, said: Sequence[events.Event], *, answer_id: str, model: str, created_s: int
+    ) -> Completion:
+        """A whole answer of events. Raises `UpstreamError` when they end in a failure."""
+        ...
+
     def closer(self) -> Closer: ...
 
 
@@ -105,10 +125,23 @@ def open_reader(
 ) -> Reader:
     """The reader for one response: pass-through where both speak the same dialect, else a translation."""
     if upstream.speaks == client.speaks:
-        return upstream.reader(many_choices=many_choices)
+        return cast("Native", upstream).reader(many_choices=many_choices)
     return Translation(
         upstream.decoder(), client.renderer(answer_id=answer_id, model=model, created_s=created_s)
     )
+
+
+def whole(
+    upstream: Upstream, client: Client, body: bytes, *, answer_id: str, model: str, created_s: int
+) -> Completion:
+    """A plain answer in the client's dialect: the provider's own bytes where both speak the same one.
+
+    Raises:
+        UpstreamError: it is an error after all, or nothing the dialect knows.
+    """
+    if upstream.speaks == client.speaks:
+        return cast("Native", upstream).decode(body)
+    return client.assemble(upstream.read(body), answer_id=answer_id, model=model, created_s=created_s)
 
 
 class Translation:
@@ -124,24 +157,24 @@ class Translation:
 
     def feed(self, data: bytes) -> Sequence[Frame]:
         """The frames that `data` completes. Nonsense comes out as a frame with an error; nothing is raised."""
-        try:
-            return [self._rendered(event) for event in self._decoder.feed(data)]
-        except UpstreamError as error:
-            return (Frame(b"", marked=True, error=error),)
+        return self._rendered(self._decoder.feed(data))
 
     def close(self) -> Sequence[Frame]:
         """The end of the body; cut short, it is a frame with an error."""
-        try:
-            return [self._rendered(event) for event in self._decoder.close()]
-        except UpstreamError as error:
-            return (Frame(b"", marked=True, error=error),)
+        return self._rendered(self._decoder.close())
 
     def estimated_output_tokens(self) -> int:
         """A guess at what was relayed: about a token a piece, or four bytes of text."""
         return max(self._pieces, self._text_bytes // 4)
 
-    def _rendered(self, event: events.Event) -> Frame:
-        frame = self._renderer.render(event)
-        self._pieces += frame.content
-        self._text_bytes += frame.text_bytes
-        return frame
+    def _rendered(self, said: Sequence[events.Event]) -> list[Frame]:
+        frames: list[Frame] = []
+        render = self._renderer.render
+        for event in said:
+            frame = render(event)
+            if frame.content:
+                self._pieces += 1
+                self._text_bytes += frame.text_bytes
+            if frame.raw or frame.marked:
+                frames.append(frame)
+        return frames

@@ -1,9 +1,18 @@
 """What a stream can say, in a vocabulary every dialect shares. Small and closed: an unknown thing is `Opaque`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from providers.types import Usage
+from providers.types import UpstreamError, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The answer has the provider's id and the provider's name of its model. Comes first, or not at all."""
+
+    answer_id: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +25,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A readable piece of the model's reasoning."""
+    """A piece of the model's reasoning.
+
+    Attributes:
+        text: the readable part; empty where there is none.
+        detail: the piece as an entry of OpenRouter's `reasoning_details`, with whatever must come back on the next
+            turn: `{"type": "reasoning.text" | "reasoning.summary" | "reasoning.encrypted", "format": …, "index": …}`.
+            Pieces of one block share an index; a signature may come in a piece of its own. `None` where nothing must
+            come back.
+    """
 
     choice: int
     text: str
+    detail: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +84,11 @@ class Opaque:
     value: Any
 
 
-Event = Text | Reasoning | Refusal | ToolDelta | Finish | UsageReport | Opaque
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The provider failed, sent nonsense, or stopped in the middle. Nothing comes behind it."""
+
+    error: UpstreamError
+
+
+Event = Begin | Broken | Text | Reasoning | Refusal | ToolDelta | Finish | UsageReport | Opaque

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from providers import rate_limits
-from providers.dialects import PlainUpstream, Upstream
+from providers.dialects import Embedder, Upstream
 from providers.endpoints import Endpoint, azure
 from providers.rate_limits import HeaderNames
 from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
@@ -44,9 +44,9 @@ class Adapter:
     auth: Auth = "bearer"
     keyless: bool = False
     forward_headers: tuple[str, ...] = ()
-    embeddings: PlainUpstream | None = field(default_factory=OpenAIEmbeddings)
+    embeddings: Embedder | None = field(default_factory=OpenAIEmbeddings)
     rate_limits: HeaderNames = rate_limits.STANDARD
-    dialects_at: Callable[[str, str | None], tuple[Upstream, PlainUpstream]] | None = None
+    dialects_at: Callable[[str, str | None], tuple[Upstream, Embedder]] | None = None
 
     def at(self, base_url: str, *, api_version: str | None = None) -> "Adapter":
         """The adapter as one configured provider uses it.
@@ -61,7 +61,7 @@ class Adapter:
         return replace(self, dialect=dialect, embeddings=embeddings)
 
 
-def _azure_at(base_url: str, api_version: str | None) -> tuple[Upstream, PlainUpstream]:
+def _azure_at(base_url: str, api_version: str | None) -> tuple[Upstream, Embedder]:
     endpoint = azure(base_url, api_version)
     return OpenAIChat(endpoint=endpoint), OpenAIEmbeddings(endpoint=endpoint)
 

@@ -142,17 +142,19 @@ class Usage(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """A whole, plain answer.
+    """A whole, plain answer, in the client's dialect.
 
     Attributes:
-        raw: the provider's body, byte for byte.
+        raw: the body; the provider's, byte for byte, where it speaks that dialect.
         members: `raw`, parsed.
-        usage: as reported, or an estimate.
+        usage: as reported.
+        guessed_output_tokens: what the answer may have taken, where nothing was reported.
     """
 
     raw: bytes
     members: Mapping[str, Any]
     usage: Usage | None
+    guessed_output_tokens: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,6 @@
 """OpenAI's chat completions, as clients speak it: requests in; frames, plain answers and errors out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import orjson
 
 from providers import events
 from providers.clients.bodies import load, model_of, optional, whole
+from providers.clients.openai_chat_rendering import Renderer, assemble
 from providers.types import Canonical, Completion, Frame, RequestError, UpstreamError, Usage
 from providers.upstreams.openai_chat import edit, index_of
 
@@ -57,9 +58,15 @@ class OpenAIChat:
         """Makes the bytes that end an answer."""
         return _CLOSER
 
-    def renderer(self, *, answer_id: str, model: str, created_s: int) -> "Renderer":
+    def renderer(self, *, answer_id: str, model: str, created_s: int) -> Renderer:
         """Makes frames of events, for upstreams of another dialect."""
         return Renderer(answer_id=answer_id, model=model, created_s=created_s)
+
+    def assemble(
+        self, said: Sequence[events.Event], *, answer_id: str, model: str, created_s: int
+    ) -> Completion:
+        """Makes a plain answer of events, for upstreams of another dialect."""
+        return assemble(said, answer_id=answer_id, model=model, created_s=created_s)
 
     def usage_json(self, usage: Usage, *, cost_usd: float | None, upstream_cost_usd: float | None) -> bytes:
         """The `usage` object of an answer: the provider's own, with what it lacks and what the answer cost here.
@@ -171,71 +178,3 @@ class Closer:
 
 
 _CLOSER: Final = Closer()
-
-
-class Renderer:
-    """Events in, frames out: for answers of upstreams with another dialect. One per response."""
-
-    __slots__ = ("_base", "_started")
-
-    def __init__(self, *, answer_id: str, model: str, created_s: int) -> None:
-        self._base: dict[str, Any] = {
-            "id": answer_id,
-            "object": "chat.completion.chunk",
-            "created": created_s,
-            "model": model,
-        }
-        self._started: set[int] = set()
-
-    def render(self, event: events.Event) -> Frame:
-        """One chunk for one event."""
-        match event:
-            case events.UsageReport(usage):
-                return self._frame({**self._base, "choices": []}, usage=usage)
-            case events.Finish(choice, reason, native):
-                members = {"index": choice, "delta": {}, "logprobs": None, "finish_reason": reason}
-                if native != reason:
-                    members["native_finish_reason"] = native
-                return self._frame(
-                    {**self._base, "choices": [members]}, choices=(choice,), finished=(choice,)
-                )
-            case _:
-                delta, text_bytes = _delta(event)
-                if event.choice not in self._started:
-                    self._started.add(event.choice)
-                    delta = {"role": "assistant", **delta}
-                members = {"index": event.choice, "delta": delta, "logprobs": None, "finish_reason": None}
-                return self._frame(
-                    {**self._base, "choices": [members]},
-                    choices=(event.choice,),
-                    content=True,
-                    text_bytes=text_bytes,
-                )
-
-    def _frame(self, members: dict[str, Any], **marks: Any) -> Frame:
-        return Frame(b"data: " + orjson.dumps(members) + b"\n\n", marked=True, members=members, **marks)
-
-
-def _delta(
-    event: events.Text | events.Reasoning | events.Refusal | events.ToolDelta | events.Opaque,
-) -> tuple[dict[str, Any], int]:
-    match event:
-        case events.Text(_, text):
-            return {"content": text}, len(text.encode())
-        case events.Reasoning(_, text):
-            return {"reasoning_content": text, "reasoning": text}, len(text.encode())
-        case events.Refusal(_, text):
-            return {"refusal": text}, len(text.encode())
-        case events.ToolDelta(_, call_index, call_id, name, arguments):
-            call: dict[str, Any] = {"index": call_index}
-            if call_id or name:
-                call |= {
-                    "id": call_id,
-                    "type": "function",
-                    "function": {"name": name, "arguments": arguments},
-                }
-            else:
-                call["function"] = {"arguments": arguments}
-            return {"tool_calls": [call]}, len(arguments.encode())
-        case events.Opaque(_, name, value):
-            return {name: value}, 0

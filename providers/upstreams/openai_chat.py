@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import orjson
 
+from providers import events
 from providers.endpoints import DEFAULT, Endpoint
 from providers.framing import sse
 from providers.members import splice
@@ -31,7 +32,7 @@ from providers.upstreams.openai_chat_chunks import (
     with_choices,
     with_known_finish,
 )
-from providers.upstreams.openai_chat_events import Decoder
+from providers.upstreams.openai_chat_events import Decoder, answer_events
 from providers.upstreams.openai_chat_members import HARMLESS, matters, renamed
 from providers.upstreams.openai_chat_usage import read_usage
 
@@ -135,7 +136,15 @@ class OpenAIChat:
             raise UpstreamError("protocol", "the provider's answer has no choices")
         if self.repairs or not finishes_plainly(members["choices"]):
             body, members = self._amended(body, members)
-        return Completion(body, members, read_usage(members))
+        usage = read_usage(members)
+        return Completion(body, members, usage, _guessed_tokens(members) if usage is None else 0)
+
+    def read(self, body: bytes) -> Sequence[events.Event]:
+        """A plain answer as events."""
+        try:
+            return answer_events(self.decode(body))
+        except UpstreamError as error:
+            return (events.Broken(error),)
 
     def _amended(self, body: bytes, members: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
         if any(choice.get("finish_reason") in BROKEN for choice in choices_of(members)):
@@ -145,11 +154,6 @@ class OpenAIChat:
             return with_known_finish(body, members)
         except Unparsable as problem:
             raise UpstreamError("protocol", str(problem)) from None
-
-    def estimated_output_tokens(self, completion: Completion) -> int:
-        """A guess for a plain answer whose provider reported no usage: four bytes of text make a token."""
-        messages = (object_of(choice, "message") for choice in choices_of(completion.members))
-        return sum(content_of(message)[0] for message in messages) // 4 + 1
 
     def reader(self, *, many_choices: bool) -> Passthrough:
         """Frames of a stream for a client of the same dialect."""
@@ -281,3 +285,9 @@ class Mending:
     def inspect(self, raw: bytes) -> Frame:
         """See `passthrough.Inspector`."""
         return self._dialect.inspect(raw, self._numbers)
+
+
+def _guessed_tokens(members: Mapping[str, Any]) -> int:
+    """For a plain answer whose provider reported no usage: four bytes of text make a token."""
+    messages = (object_of(choice, "message") for choice in choices_of(members))
+    return sum(content_of(message)[0] for message in messages) // 4 + 1

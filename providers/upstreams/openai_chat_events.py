@@ -8,7 +8,7 @@ import orjson
 from providers import events
 from providers.framing import sse
 from providers.passthrough import Inspector
-from providers.types import Unparsable, UpstreamError
+from providers.types import Completion, Unparsable, UpstreamError
 from providers.upstreams.openai_chat_chunks import choices_of, index_of, object_of
 
 
@@ -24,57 +24,71 @@ class Decoder:
         self._finished: set[int] = set()
 
     def feed(self, data: bytes) -> Sequence[events.Event]:
-        """Events that `data` completes.
-
-        Raises:
-            UpstreamError: nonsense, or an error the provider sent.
-        """
+        """Events that `data` completes; nonsense, or an error the provider sent, is the last of them."""
         try:
             run = self._splitter.feed(data)
         except sse.FrameTooLarge:
-            raise UpstreamError("protocol", "the provider sent a frame beyond the limit") from None
-        return [event for raw in sse.frames(run) for event in self._events(raw)]
+            return (events.Broken(UpstreamError("protocol", "the provider sent a frame beyond the limit")),)
+        found: list[events.Event] = []
+        for raw in sse.frames(run):
+            found += self._events(raw)
+            if found and isinstance(found[-1], events.Broken):
+                break
+        return found
 
     def close(self) -> Sequence[events.Event]:
-        """The end of the body.
-
-        Raises:
-            UpstreamError: a choice has no finish reason: the stream was cut short.
-        """
+        """The end of the body. While a choice has no finish reason, the stream was cut short."""
         rest = self._splitter.close()
         last: list[events.Event] = []
         if rest.strip():
-            try:
-                last = self._events(rest + b"\n\n")
-            except UpstreamError as error:
-                if error.kind != "protocol":
-                    raise
+            last = self._events(rest + b"\n\n")
+            if last and isinstance(last[-1], events.Broken) and last[-1].error.kind != "protocol":
+                return last
+            last = [event for event in last if not isinstance(event, events.Broken)]
         if not self._seen or self._seen - self._finished:
-            raise UpstreamError("protocol", "the provider's stream was cut short")
+            last.append(events.Broken(UpstreamError("protocol", "the provider's stream was cut short")))
         return last
 
     def _events(self, raw: bytes) -> list[events.Event]:
         try:
             frame = self._inspector.inspect(raw)
         except Unparsable as problem:
-            raise UpstreamError("protocol", str(problem)) from None
+            return [events.Broken(UpstreamError("protocol", str(problem)))]
         if frame.error is not None:
-            raise frame.error
+            reported = [] if frame.usage is None else [events.UsageReport(frame.usage)]
+            return [*reported, events.Broken(frame.error)]
         if frame.members is None:
             return []
-        found: list[events.Event] = []
-        choices = choices_of(frame.members)
-        for choice in choices:
-            found += _delta_events(index_of(choice), object_of(choice, "delta"))
-        for choice in choices:
-            if reason := choice.get("finish_reason"):
-                native = str(choice.get("native_finish_reason") or reason)
-                found.append(events.Finish(index_of(choice), reason, native))
+        found = _choice_events(frame.members, "delta")
         self._seen.update(frame.choices)
         self._finished.update(frame.finished)
         if frame.usage is not None:
             found.append(events.UsageReport(frame.usage))
         return found
+
+
+def answer_events(answer: Completion) -> list[events.Event]:
+    """A plain answer: what a stream of it would say."""
+    found: list[events.Event] = [
+        events.Begin(_string(answer.members, "id"), _string(answer.members, "model")),
+        *_choice_events(answer.members, "message"),
+    ]
+    if answer.usage is not None:
+        found.append(events.UsageReport(answer.usage))
+    return found
+
+
+def _choice_events(members: Mapping[str, Any], piece: str) -> list[events.Event]:
+    """`piece` is `delta` in a chunk and `message` in a plain answer."""
+    found: list[events.Event] = []
+    choices = choices_of(members)
+    for choice in choices:
+        found += _delta_events(index_of(choice), object_of(choice, piece))
+    for choice in choices:
+        if reason := choice.get("finish_reason"):
+            native = str(choice.get("native_finish_reason") or reason)
+            found.append(events.Finish(index_of(choice), reason, native))
+    return found
 
 
 def _delta_events(index: int, delta: Mapping[str, Any]) -> list[events.Event]:

@@ -63,7 +63,3 @@ class OpenAIEmbeddings:
         if not isinstance(members, dict) or not isinstance(members.get("data"), list) or not members["data"]:
             raise UpstreamError("protocol", "the provider's answer has no embeddings")
         return Completion(body, members, read_usage(members))
-
-    def estimated_output_tokens(self, _: Completion) -> int:
-        """Vectors are not counted in tokens."""
-        return 0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
-from providers.dialects import Client, PlainClient, PlainUpstream, Reader, open_reader
+from providers.dialects import Client, PlainClient, Reader, open_reader, whole
 from providers.types import Canonical, Completion, Frame, UpstreamError, UpstreamRequest, Usage
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.downstream import Downstream, Headers
@@ -112,7 +112,7 @@ class Dispatch:
             if ending.gone:
                 return None
             if ending.error is None:
-                return None if job.request.stream else self._judge(job, dialect, ending.body)
+                return None if job.request.stream else self._judge(job, lane, attempt, ending.body)
             error = cast("UpstreamError", ending.error)
         except UpstreamError as failure:
             error = failure
@@ -195,14 +195,25 @@ class Dispatch:
             fresh = True
             job.record.restart_try()
 
-    def _judge(self, job: Job, dialect: PlainUpstream, body: bytes) -> Completion:
+    def _judge(self, job: Job, lane: Lane, attempt: Attempt, body: bytes) -> Completion:
         """A plain answer, recorded.
 
         Raises:
             UpstreamError: it is an error after all.
         """
-        completion = dialect.decode(body)
-        usage = completion.usage or _estimate(job.request, dialect.estimated_output_tokens(completion))
+        embedder = lane.provider.adapter.embeddings
+        if job.client.operation == "embeddings" and embedder is not None:
+            completion = embedder.decode(body)
+        else:
+            completion = whole(
+                lane.provider.dialect,
+                job.streaming_client,
+                body,
+                answer_id=job.record.request_id,
+                model=attempt.backend.model,
+                created_s=job.created_s,
+            )
+        usage = completion.usage or _estimate(job.request, completion.guessed_output_tokens)
         job.record.first_content()
         job.record.end_try("ok", status=200, usage=usage)
         return completion

@@ -2,14 +2,13 @@
 
 import pytest
 
-from providers.registry import REGISTRY
 from providers.types import Frame
 from tests.support.recordings import Recording, chat_streams, parameters, sweep
 
 
 def read(recording: Recording, pieces: list[bytes]) -> tuple[bytes, list[Frame]]:
     """All bytes, and the frames that say how the answer ends."""
-    reader = REGISTRY[recording.adapter].dialect.reader(many_choices=recording.choices != 1)
+    reader = recording.dialect.reader(many_choices=recording.choices != 1)
     frames = [frame for piece in pieces for frame in reader.feed(piece)]
     frames += reader.close()
     telling = [frame for frame in frames if frame.finished or frame.usage or frame.error or frame.done]

@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.clients.openai_chat import OpenAIChat as Client
-from providers.dialects import Upstream
 from providers.framing import sse
 from providers.passthrough import Passthrough
-from providers.registry import REGISTRY
 from providers.types import Frame, UpstreamError, Usage
 from providers.upstreams.openai_chat import OpenAIChat, read_usage
 from proxy.exchange.tail import Facts, Tail
@@ -26,18 +24,13 @@ DIALECT = OpenAIChat()
 RECORDED = parameters(chat_streams())
 
 
-def dialect_of(recording: Recording) -> Upstream:
-    """The provider's own entry of the registry, or that of any compatible URL."""
-    return REGISTRY[recording.adapter].dialect
-
-
 def leaving(recording: Recording) -> bytes:
     """The whole stream as it should leave."""
     return b"".join(raw for _, raw in repaired_frames(recording))
 
 
 def read(recording: Recording, pieces: Iterable[bytes]) -> list[Frame]:
-    reader = dialect_of(recording).reader(many_choices=recording.choices != 1)
+    reader = recording.dialect.reader(many_choices=recording.choices != 1)
     found = [frame for piece in pieces for frame in reader.feed(piece)]
     return [*found, *reader.close()]
 
@@ -96,7 +89,7 @@ REPAIRED = {
 @pytest.mark.parametrize("recording", RECORDED)
 def test_only_listed_frames_change(recording: Recording) -> None:
     """A frame leaves as it came unless a repair of its provider matches it; then only its choices differ."""
-    reader = dialect_of(recording).reader(many_choices=False)
+    reader = recording.dialect.reader(many_choices=False)
     changed: dict[str, int] = {}
     for came, (name, expected) in zip(frames_of(recording.body), repaired_frames(recording), strict=True):
         assert expected == b"".join(frame.raw for frame in reader.feed(came))
@@ -130,7 +123,7 @@ def test_frame_by_frame(recording: Recording) -> None:
     """The same when each frame comes on its own, and then each frame leaves with the read that completes it."""
     frames = frames_of(recording.body)
     check(recording, frames)
-    reader = dialect_of(recording).reader(many_choices=False)
+    reader = recording.dialect.reader(many_choices=False)
     for came, (_, expected) in zip(frames, repaired_frames(recording), strict=True):
         assert expected == b"".join(frame.raw for frame in reader.feed(came))
 
@@ -194,7 +187,7 @@ def test_cut_short_at_any_frame(recording: Recording) -> None:
     """A stream cut short never looks complete, unless each of its choices has finished."""
     frames = frames_of(recording.body)
     complete = [finished_before(recording, count) for count in range(len(frames) + 1)]
-    reader = dialect_of(recording).reader(many_choices=recording.choices != 1)
+    reader = recording.dialect.reader(many_choices=recording.choices != 1)
     tail = tail_of()
     for count, raw in enumerate(frames, 1):
         if not fed(tail, reader.feed(raw)):
@@ -202,7 +195,7 @@ def test_cut_short_at_any_frame(recording: Recording) -> None:
         assert complete[count] == tail.complete
     first_whole = complete.index(True) if True in complete else len(frames)
     for count in {0, 1, len(frames) // 2, first_whole - 1}:
-        tail, reader = tail_of(), dialect_of(recording).reader(many_choices=recording.choices != 1)
+        tail, reader = tail_of(), recording.dialect.reader(many_choices=recording.choices != 1)
         fed(tail, [*reader.feed(b"".join(frames[:count])), *reader.close()])
         assert complete[count] == tail.complete
 
@@ -217,7 +210,7 @@ def test_cut_short_inside_the_finish_frame(recording: Recording) -> None:
         return
     before, finish = b"".join(frames[: whole[0] - 1]), frames[whole[0] - 1]
     for length in range(0, len(finish), 1 if len(finish) < 2000 else 41):
-        tail, reader = tail_of(), dialect_of(recording).reader(many_choices=recording.choices != 1)
+        tail, reader = tail_of(), recording.dialect.reader(many_choices=recording.choices != 1)
         fed(tail, [*reader.feed(before + finish[:length]), *reader.close()])
         assert (length >= len(finish.rstrip())) == tail.complete
 

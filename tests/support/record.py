@@ -19,6 +19,7 @@ import aiohttp
 import orjson
 
 from providers.clients.openai_chat import OpenAIChat as Client
+from providers.dialects import open_reader, whole
 from providers.registry import REGISTRY
 from providers.types import UpstreamError
 from proxy.exchange.upstream.backends import AUTH
@@ -48,10 +49,12 @@ async def exchange(
 
 def leaving(adapter: str, body: bytes, *, stream: bool, choices: int) -> bytes:
     """What leaves for a client of OpenAI's dialect, before finish frame and usage are put in order."""
-    dialect = REGISTRY[adapter].dialect
+    dialect, client = REGISTRY[adapter].dialect, Client()
     if not stream:
-        return dialect.decode(body).raw
-    reader = dialect.reader(many_choices=choices != 1)
+        return whole(dialect, client, body, answer_id="req-1", model="model", created_s=1).raw
+    reader = open_reader(
+        dialect, client, many_choices=choices != 1, answer_id="req-1", model="model", created_s=1
+    )
     return b"".join(frame.raw for frame in [*reader.feed(body), *reader.close()])
 
 

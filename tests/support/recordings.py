@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import pytest
 from _pytest.mark import ParameterSet
 
+from providers.dialects import Native
 from providers.registry import REGISTRY
 
 DIRECTORY: Final = Path(__file__).resolve().parents[3] / "shared" / "recordings"
@@ -52,6 +53,11 @@ class Recording:
         """The adapter of its provider, or that of any compatible URL."""
         name = _ADAPTERS.get(self.provider, self.provider)
         return name if name in REGISTRY else "openai"
+
+    @property
+    def dialect(self) -> Native:
+        """What that adapter speaks; recordings of chat completions are of a dialect that clients speak, too."""
+        return cast("Native", REGISTRY[self.adapter].dialect)
 
     @property
     def choices(self) -> int:

@@ -325,7 +325,12 @@ def test_rendered_content(event: events.Event, delta: dict[str, Any], text_bytes
     """Each event is one chunk; the first one of a choice names the role."""
     (first, first_chunk), (second, second_chunk) = render(event, event)
     assert [
-        {"index": 0, "delta": {"role": "assistant", **delta}, "logprobs": None, "finish_reason": None}
+        {
+            "index": 0,
+            "delta": {"role": "assistant", "content": None, **delta},
+            "logprobs": None,
+            "finish_reason": None,
+        }
     ] == (first_chunk["choices"])
     assert [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}] == second_chunk["choices"]
     for made in (first, second):

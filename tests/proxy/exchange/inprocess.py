@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.clients.openai_chat import OpenAIChat as Client
-from providers.dialects import Upstream
+from providers.dialects import Native
 from providers.types import ErrorKind, Frame, UpstreamError, Usage
 from providers.upstreams.openai_chat import OpenAIChat
 from proxy.exchange.downstream import Downstream, Listener
@@ -150,7 +150,7 @@ def attempt(
     asked: bool = True,
     many: bool = False,
     deadlines: Deadlines = ENDLESS,
-    dialect: Upstream | None = None,
+    dialect: Native | None = None,
     pause_after_bytes: int | None = None,
     status: int = 200,
     facts: Callable[[Usage | None], bytes] | None = None,

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from providers.registry import REGISTRY
 from providers.upstreams.openai_chat import read_usage
 from tests.proxy.exchange.inprocess import BLOCK, Attempt, attempt, usage_json
 from tests.support.recordings import (
@@ -29,7 +28,7 @@ ASKED = pytest.mark.parametrize("asked", [True, False], ids=["asked", "not-asked
 
 async def relayed(recording: Recording, pieces: Sequence[bytes], *, asked: bool) -> Attempt:
     """The recording's answer, in these pieces, to the end of its body."""
-    dialect = REGISTRY[recording.adapter].dialect
+    dialect = recording.dialect
     made = attempt(pieces, asked=asked, many=recording.choices != 1, dialect=dialect)
     made.call.finish(made.relay)
     assert made.relay.ended.done()
@@ -212,7 +211,7 @@ async def test_bytes_and_frames(recording: Recording, asked: bool) -> None:  # n
 async def test_each_frame_leaves_at_once(recording: Recording) -> None:
     """Once content has come, a frame that is not held leaves in the turn that brought it."""
     expected = Expected(recording).unchanged
-    dialect = REGISTRY[recording.adapter].dialect
+    dialect = recording.dialect
     made = attempt(asked=True, many=recording.choices != 1, dialect=dialect)
     arrived = b""
     for raw in frames_of(recording.body):
@@ -257,7 +256,7 @@ async def test_slow_client(recording: Recording) -> None:
     made = attempt(
         cut(recording.body, range(0, len(recording.body), 100)),
         many=recording.choices != 1,
-        dialect=REGISTRY[recording.adapter].dialect,
+        dialect=recording.dialect,
         pause_after_bytes=1000,
     )
     while not made.relay.ended.done():
