@@ -18,8 +18,26 @@ from providers.upstreams import failures
 from providers.upstreams.openai_chat import OpenAIChat
 from providers.upstreams.openai_embeddings import OpenAIEmbeddings
 
-Auth = Literal["bearer", "api-key"]
+Auth = Literal["bearer", "token", "api-key", "x-api-key", "x-goog-api-key", "sigv4"]
 """How a provider wants its key; one file each in the gateway's `exchange/upstream/auth`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the operator uses a provider.
+
+    Attributes:
+        base_url: without a slash at its end.
+        api_version: of Azure.
+        region: of Bedrock.
+        project, location: of Vertex AI.
+    """
+
+    base_url: str
+    api_version: str | None = None
+    region: str | None = None
+    project: str | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +46,16 @@ class Adapter:
 
     Attributes:
         name: as written in `providers.<x>.adapter`.
-        base_url: where it lives by default; `None` when only the operator can know.
+        base_url: where it lives by default, with `{region}` or `{location}` where it has several places; `None` when
+            only the operator can know.
         dialect: with the provider's accents.
         auth: how it wants its key.
         keyless: whether it may be used without a key.
         forward_headers: client headers that mean something to it, in lower case.
         embeddings: its dialect of embeddings; `None` when it has none.
         rate_limits: the headers in which it tells its own limits.
-        dialects_at: both dialects, where paths depend on the base URL and the configured API version.
+        dialects_at: both dialects, where paths depend on the place.
+        headers: further ones that each request carries.
     """
 
     name: str
@@ -46,23 +66,19 @@ class Adapter:
     forward_headers: tuple[str, ...] = ()
     embeddings: Embedder | None = field(default_factory=OpenAIEmbeddings)
     rate_limits: HeaderNames = rate_limits.STANDARD
-    dialects_at: Callable[[str, str | None], tuple[Upstream, Embedder]] | None = None
+    dialects_at: Callable[[Place], tuple[Upstream, Embedder | None]] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
-    def at(self, base_url: str, *, api_version: str | None = None) -> "Adapter":
-        """The adapter as one configured provider uses it.
-
-        Args:
-            base_url: without a slash at its end.
-            api_version: as configured.
-        """
+    def at(self, place: Place) -> "Adapter":
+        """The adapter as one configured provider uses it."""
         if self.dialects_at is None:
             return self
-        dialect, embeddings = self.dialects_at(base_url, api_version)
+        dialect, embeddings = self.dialects_at(place)
         return replace(self, dialect=dialect, embeddings=embeddings)
 
 
-def _azure_at(base_url: str, api_version: str | None) -> tuple[Upstream, Embedder]:
-    endpoint = azure(base_url, api_version)
+def _azure_at(place: Place) -> tuple[Upstream, Embedder]:
+    endpoint = azure(place.base_url, place.api_version)
     return OpenAIChat(endpoint=endpoint), OpenAIEmbeddings(endpoint=endpoint)
 
 

@@ -218,14 +218,15 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
         if provider.disabled is not None:
             continue
         adapter = REGISTRY[provider.adapter]
-        base_url = provider.base_url or adapter.base_url or sandbox_url
-        assert base_url is not None
-        base_url = base_url.rstrip("/")
+        # Without a place of its own a provider whose address needs one has been disabled.
+        own_url = (adapter.base_url or "").format(region=provider.region, location=provider.location)
+        base_url = (provider.base_url or own_url or sandbox_url or "").rstrip("/")
         timeouts = provider.timeouts
+        place = Place(base_url, provider.api_version, provider.region, provider.project, provider.location)
         providers[name] = Provider(
-            adapter.at(base_url, api_version=provider.api_version),
+            adapter.at(place),
             base_url,
-            provider.resolved_keys[0].key.reveal() if provider.resolved_keys else None,
+            _credentials(provider),
             Timeouts(
                 timeouts.connect_s,
                 timeouts.first_byte_s,
@@ -236,6 +237,16 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
             Places(name, provider.max_in_flight, provider.queue_s) if provider.max_in_flight else None,
         )
     return providers
+
+
+def _credentials(provider: settings_schema.Provider) -> Credentials:
+    keys = provider.resolved_keys
+    secrets_of = provider.resolved_secrets
+    return Credentials(
+        key=keys[0].key.reveal() if keys else None,
+        region=provider.region,
+        **{name: secret.reveal() for name, secret in secrets_of.items()},
+    )
 
 
 def _watched(headroom: Headroom, providers: Providers) -> Watched:

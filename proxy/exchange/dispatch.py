@@ -176,7 +176,7 @@ class Dispatch:
         `stopped` records what is billed when the server ends the attempt because it is stopping itself.
         """
         target = provider.target(request.path)
-        extra_head = provider.forwarded(job.arrival.headers)
+        extra_head = provider.further_head(job.arrival.headers, request.path, request.body)
         fresh = False
         while True:
             relay = make()

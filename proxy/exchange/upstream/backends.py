@@ -2,15 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from providers.dialects import PlainUpstream, Upstream
 from providers.endpoints import Operation
-from providers.registry import Adapter
-from proxy.exchange.upstream.auth import api_key, bearer
+from providers.registry import Adapter, Auth
+from providers.types import UpstreamError
+from proxy.exchange.upstream.auth import bearer, named_header, sigv4
+from proxy.exchange.upstream.auth.types import Credentials, Outgoing, Way
 from proxy.exchange.upstream.places import Places
 from proxy.exchange.upstream.transport import Target, make_target
 
-AUTH = {"bearer": bearer.headers, "api-key": api_key.headers}
+AUTH: Final[Mapping[Auth, Way]] = {
+    "bearer": Way(bearer.key),
+    "token": Way(bearer.token),
+    "api-key": Way(named_header.named("api-key")),
+    "x-api-key": Way(named_header.named("x-api-key")),
+    "x-goog-api-key": Way(named_header.named("x-goog-api-key")),
+    "sigv4": Way(sigv4.headers, per_request=True),
+}
+_SIGNED: Final = (("content-type", "application/json"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +41,13 @@ class Provider:
 
     Attributes:
         base_url: without a slash at its end.
-        key: the credential, or `None` where none is needed.
+        credentials: of the operator with this provider.
         places: how many requests it gets at a time; `None`: any number.
     """
 
     adapter: Adapter
     base_url: str
-    key: str | None = field(repr=False)
+    credentials: Credentials
     timeouts: Timeouts
     places: Places | None = None
     proxy: str | None = None
@@ -55,17 +66,32 @@ class Provider:
         """Where a request with this path goes; built at the first use."""
         target = self._targets.get(path)
         if target is None:
-            headers = AUTH[self.adapter.auth](self.key)
+            way = AUTH[self.adapter.auth]
+            url = self.base_url + path
+            proof = [] if way.per_request else way.headers(self.credentials, Outgoing("POST", url, (), b""))
             target = self._targets[path] = make_target(
-                self.base_url + path, [("user-agent", "headgate"), *headers], proxy=self.proxy
+                url, [("user-agent", "headgate"), *self.adapter.headers, *proof], proxy=self.proxy
             )
         return target
 
-    def forwarded(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """Lines of those client headers that mean something to this provider."""
+    def further_head(self, headers: Sequence[tuple[bytes, bytes]], path: str, body: bytes) -> bytes:
+        """Header lines of this request alone: the client's that mean something here, and a signature over it.
+
+        Raises:
+            UpstreamError: it cannot be signed.
+        """
+        lines = self._forwarded(headers) if self.adapter.forward_headers else b""
+        way = AUTH[self.adapter.auth]
+        if not way.per_request:
+            return lines
+        try:
+            made = way.headers(self.credentials, Outgoing("POST", self.base_url + path, _SIGNED, body))
+        except LookupError as problem:
+            raise UpstreamError("auth", str(problem)) from None
+        return lines + b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in made)
+
+    def _forwarded(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         wanted = self.adapter.forward_headers
-        if not wanted:
-            return b""
         return b"".join(
             b"%b: %b\r\n" % (name, value) for name, value in headers if name.decode("latin-1") in wanted
         )
