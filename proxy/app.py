@@ -13,13 +13,14 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
-from providers.registry import REGISTRY
+from providers.registry import REGISTRY, Place
 from proxy.admin.routes import admin_routes
 from proxy.exchange.admission import Admissions
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
+from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Providers, Timeouts
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.places import Places
@@ -29,6 +30,7 @@ from proxy.routing.catalogue.load import from_settings
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import BUILT_IN, Loaded
 from proxy.settings.schema import Limits, Settings
+from proxy.settings.schema import Provider as ProviderSettings
 from proxy.telemetry.metrics import Metrics, Watched
 from proxy.web.calls import Call
 from proxy.web.models import Models
@@ -51,6 +53,9 @@ _CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
 """Client dialects; each is served at the path of its operation."""
 
 _SYNC_RETRY_S: Final = 1.0
+
+DEFAULT_REGION: Final = "us-east-1"
+"""Signed for where an address was configured and no region."""
 
 
 class Gateway:
@@ -239,13 +244,12 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
     return providers
 
 
-def _credentials(provider: settings_schema.Provider) -> Credentials:
+def _credentials(provider: ProviderSettings) -> Credentials:
     keys = provider.resolved_keys
-    secrets_of = provider.resolved_secrets
     return Credentials(
         key=keys[0].key.reveal() if keys else None,
-        region=provider.region,
-        **{name: secret.reveal() for name, secret in secrets_of.items()},
+        region=provider.region or DEFAULT_REGION,
+        **{name: secret.reveal() for name, secret in provider.resolved_secrets.items()},
     )
 
 

@@ -91,6 +91,18 @@ def _providers(values: Mapping[str, Any]) -> Iterator[Problem]:
         nowhere = known is not None and known.base_url is None and provider.base_url is None
         if nowhere and provider.adapter != SANDBOX:
             yield Problem(path_of((*at, "base_url")), f'required by the adapter "{provider.adapter}"')
+        for key in _needed(provider):
+            if getattr(provider, key) is None:
+                yield Problem(path_of((*at, key)), f'required by the adapter "{provider.adapter}"')
+        if (provider.access_key_id is None) != (provider.secret_access_key is None):
+            yield Problem(path_of(at), "access_key_id and secret_access_key go together")
+
+
+def _needed(provider: Provider) -> tuple[str, ...]:
+    """Keys that say where a cloud is used: in the path of each request, or in the default address alone."""
+    if provider.adapter == "vertex":
+        return "project", "location"
+    return ("region",) if provider.adapter == "bedrock" and provider.base_url is None else ()
 
 
 def _models(values: Mapping[str, Any], names: Names) -> Iterator[Problem]:

@@ -12,6 +12,9 @@ from proxy.settings.secrets import OWN_KEY_PREFIX, Secret, SecretMissing, Secret
 # Shorter keys can be guessed.
 KEY_CHARACTERS: Final = 16
 
+CLOUD_SECRETS: Final = ("token", "access_key_id", "secret_access_key", "session_token")
+"""Keys of a provider that name a secret, beside `api_key` and `api_keys`."""
+
 _DIGEST_PREFIX: Final = "sha256:"
 
 
@@ -28,16 +31,18 @@ def resolve_providers(
     for name, provider in providers:
         if provider.adapter in PLANNED:
             reason = f'adapter "{provider.adapter}" is not yet active'
-            resolved[name] = provider.resolved((), reason)
+            resolved[name] = provider.resolved((), {}, reason)
             continue
         keys, missing = _provider_keys(name, provider, secrets)
-        disabled = None
-        if not keys and _needs_key(provider):
+        clouds, unread = _cloud_secrets(name, provider, secrets)
+        disabled = unread[0].message if unread else None
+        missing += unread
+        if not keys and "token" not in clouds and _needs_key(provider):
             disabled = missing[0].message if missing else "it has no key"
             if not missing:
                 where = path_of(("providers", name, "api_key"))
                 missing.append(Problem(where, f'no key is named, and adapter "{provider.adapter}" needs one'))
-        resolved[name] = provider.resolved(keys, disabled)
+        resolved[name] = provider.resolved(keys, clouds, disabled)
         if provider.required:
             problems.extend(Problem(each.path, f"required, but {each.message}") for each in missing)
         else:
@@ -50,7 +55,9 @@ def _needs_key(provider: Provider) -> bool:
     if provider.api_key is not None or provider.api_keys:
         return True  # a key that was asked for is never silently left away
     adapter = REGISTRY.get(provider.adapter)
-    return adapter is not None and not adapter.keyless and provider.base_url is None
+    if adapter is None or adapter.keyless or adapter.auth == "sigv4":  # AWS has a chain of its own
+        return False
+    return provider.base_url is None
 
 
 def _provider_keys(
@@ -71,6 +78,23 @@ def _provider_keys(
             continue
         keys.append(ProviderKey(secret, entry.weight, entry.customers, entry.tiers))
     return tuple(keys), missing
+
+
+def _cloud_secrets(
+    name: str, provider: Provider, secrets: Secrets
+) -> tuple[dict[str, Secret], list[Problem]]:
+    """What clouds want instead of a key; one that is named and cannot be read disables the provider."""
+    read: dict[str, Secret] = {}
+    missing: list[Problem] = []
+    for field in CLOUD_SECRETS:
+        named: str | None = getattr(provider, field)
+        if named is None:
+            continue
+        try:
+            read[field] = secrets.read(named)
+        except SecretMissing as error:
+            missing.append(Problem(path_of(("providers", name, field)), str(error)))
+    return read, missing
 
 
 def _named_keys(name: str, provider: Provider) -> list[tuple[str, ApiKey]]:

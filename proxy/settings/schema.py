@@ -167,6 +167,7 @@ class Provider(Section):
     api_version: Text | None = None
 
     _resolved_keys: tuple[ProviderKey, ...] = PrivateAttr(default=())
+    _resolved_secrets: Mapping[str, Secret] = PrivateAttr(default_factory=dict)
     _disabled: str | None = PrivateAttr(default=None)
 
     @property
@@ -175,14 +176,22 @@ class Provider(Section):
         return self._resolved_keys
 
     @property
+    def resolved_secrets(self) -> Mapping[str, Secret]:
+        """Of `token`, `access_key_id`, `secret_access_key` and `session_token` those that are configured."""
+        return self._resolved_secrets
+
+    @property
     def disabled(self) -> str | None:
         """Why this provider takes no requests, or `None` when it does."""
         return self._disabled
 
-    def resolved(self, keys: tuple[ProviderKey, ...], disabled: str | None) -> Self:
+    def resolved(
+        self, keys: tuple[ProviderKey, ...], secrets: Mapping[str, Secret], disabled: str | None
+    ) -> Self:
         """The same provider with its credentials read."""
         copy = self.model_copy()
         copy._resolved_keys = keys  # noqa: SLF001 - a copy of our own class
+        copy._resolved_secrets = secrets  # noqa: SLF001 - a copy of our own class
         copy._disabled = disabled  # noqa: SLF001 - a copy of our own class
         return copy
 

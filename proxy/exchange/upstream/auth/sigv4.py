@@ -14,8 +14,8 @@ def headers(credentials: Credentials, outgoing: Outgoing) -> list[tuple[str, str
     Raises:
         LookupError: nobody has credentials: neither the configuration nor botocore's usual chain.
     """
-    from botocore.auth import SigV4Auth  # noqa: PLC0415 - half a second of imports that few need
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - see above
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
 
     request = AWSRequest(
         method=outgoing.method, url=outgoing.url, data=outgoing.body, headers=dict(outgoing.headers)
@@ -26,7 +26,7 @@ def headers(credentials: Credentials, outgoing: Outgoing) -> list[tuple[str, str
 
 
 def _keys(credentials: Credentials) -> Any:
-    from botocore.credentials import Credentials as Keys  # noqa: PLC0415 - see above
+    from botocore.credentials import Credentials as Keys
 
     if credentials.access_key_id is not None:
         return Keys(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
@@ -39,6 +39,6 @@ def _keys(credentials: Credentials) -> Any:
 @lru_cache(1)
 def _chain() -> Any:
     """Environment, shared files, container and instance: wherever AWS' own tools look. Asked once."""
-    from botocore.session import Session  # noqa: PLC0415 - see above
+    from botocore.session import Session
 
     return Session().get_credentials()
