@@ -51,13 +51,17 @@ class OpenAIEmbeddings:
 
     def usage_json(self, usage: Usage, *, cost_usd: float | None, upstream_cost_usd: float | None) -> bytes:
         """The `usage` object of an answer: the provider's own, with what it cost here."""
+        details = usage.reported.get("cost_details")
         return orjson.dumps(
             {
                 "prompt_tokens": usage.input_tokens,
                 "total_tokens": usage.input_tokens,
                 **{name: value for name, value in usage.reported.items() if value is not None},
                 "cost": cost_usd,
-                "cost_details": {"upstream_inference_cost": upstream_cost_usd},
+                "cost_details": {
+                    **(details if isinstance(details, dict) else {}),
+                    "upstream_inference_cost": upstream_cost_usd,
+                },
                 **({"estimated": True} if usage.estimated else {}),
             }
         )

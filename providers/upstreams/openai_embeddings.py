@@ -11,11 +11,13 @@ import orjson
 from providers.endpoints import DEFAULT, Endpoint
 from providers.members import splice
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest
-from providers.upstreams.failures import from_body
+from providers.upstreams.failures import Rule, from_body
 from providers.upstreams.openai_chat_members import HARMLESS, matters
 from providers.upstreams.openai_chat_usage import read_usage
 
+# As for chat completions: members addressed to the gateway, of which OpenRouter reads some itself.
 _GATEWAY_MEMBERS: Final = frozenset({"headgate", "models", "provider", "session_id"})
+_OPENROUTER_MEMBERS: Final = frozenset({"models", "provider", "session_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,15 @@ class OpenAIEmbeddings:
 
     Attributes:
         endpoint: how its paths are made.
+        openrouter_members: `models`, `provider`, `session_id` and `usage` mean something to this provider.
         refuses: members it answers with an error.
+        failures: what its errors mean where their status misleads.
     """
 
     endpoint: Endpoint = DEFAULT
+    openrouter_members: bool = False
     refuses: frozenset[str] = frozenset()
+    failures: tuple[Rule, ...] = ()
 
     def lacks(self, request: Canonical) -> tuple[str, ...]:
         """Members that this request needs and the provider does not have."""
@@ -40,11 +46,19 @@ class OpenAIEmbeddings:
 
     def _refused(self, request: Canonical) -> list[str]:
         members = request.members
-        return [name for name in self.refuses & members.keys() if matters(name, members[name])]
+        if self.refuses.isdisjoint(members):
+            return []
+        return [name for name in members if name in self.refuses and matters(name, members[name])]
 
     def encode(self, request: Canonical, model: str) -> UpstreamRequest:
         """The client's own bytes, with the model's name and without what the provider does not take."""
-        drop = _GATEWAY_MEMBERS | (self.refuses - set(self.lacks(request)))
+        drop = _GATEWAY_MEMBERS
+        if self.openrouter_members and request.named:
+            drop = drop - _OPENROUTER_MEMBERS
+        elif isinstance(request.members.get("usage"), dict):
+            drop = drop | {"usage"}
+        if not self.refuses.isdisjoint(request.members):
+            drop = drop | (self.refuses - set(self.lacks(request)))
         body = splice(request.raw, request.layout, {"model": orjson.dumps(model)}, drop)
         return UpstreamRequest(self.endpoint.path_for("embeddings", model), body)
 
@@ -59,7 +73,7 @@ class OpenAIEmbeddings:
         except orjson.JSONDecodeError:
             raise UpstreamError("protocol", "the provider's answer is not JSON") from None
         if isinstance(members, dict) and members.get("error"):
-            raise from_body(members["error"], status=200)
+            raise from_body(members["error"], status=200, rules=self.failures)
         if not isinstance(members, dict) or not isinstance(members.get("data"), list) or not members["data"]:
             raise UpstreamError("protocol", "the provider's answer has no embeddings")
         return Completion(body, members, read_usage(members))

@@ -18,6 +18,11 @@ from proxy.routing.policy import Attempt, Plan
 FIRST_KEY: Final = 0
 """Of the provider's keys, the one that is used."""
 
+_NO_TIER: Final = (
+    "embeddings need a model by name: a tier may choose another one at any time, "
+    "and vectors of different models do not compare"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -77,6 +82,8 @@ class Lanes:
         Raises:
             Refused: no attempt is left.
         """
+        if plan.tier is not None and operation == "embeddings":
+            raise Refused("no_capable_backend", _NO_TIER, param="model")
         lacking: dict[str, tuple[str, ...]] = {}
         for attempt in plan.attempts:
             dialect = self._providers[attempt.backend.provider].speaking(operation)
@@ -87,7 +94,7 @@ class Lanes:
             return plan
         kept = tuple(attempt for attempt in plan.attempts if attempt.backend.id not in lacking)
         if not kept:
-            raise _unfit(plan.attempts, lacking)
+            raise _unfit(plan.attempts, lacking, request)
         return plan._replace(attempts=kept)
 
     def dialect(self, attempt: Attempt, operation: Operation) -> PlainUpstream:
@@ -97,12 +104,16 @@ class Lanes:
         return dialect
 
 
-def _unfit(attempts: tuple[Attempt, ...], lacking: Mapping[str, tuple[str, ...]]) -> Refused:
+def _unfit(
+    attempts: tuple[Attempt, ...], lacking: Mapping[str, tuple[str, ...]], request: Canonical
+) -> Refused:
     each = "; ".join(
         f"{attempt.backend.id} does not take {_listed(lacking[attempt.backend.id])}" for attempt in attempts
     )
     first = lacking[attempts[0].backend.id][0]
-    return Refused("no_capable_backend", f"no backend can serve this request: {each}", param=first)
+    # What is lacking may be the whole operation: then it is the model that should have been another one.
+    param = first if first in request.members else "model"
+    return Refused("no_capable_backend", f"no backend can serve this request: {each}", param=param)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -1,10 +1,14 @@
 """What providers' own rate limits still allow, as their last answers said."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple
 
+from providers import durations
 from providers.rate_limits import HeaderNames, RateLimits, Window, read
 from proxy.exchange.upstream.transport import Headers
+
+_name_of: Final = itemgetter(0)
 
 
 class Slot(NamedTuple):
@@ -21,18 +25,28 @@ class _Seen(NamedTuple):
 
 
 class Headroom:
-    """The latest answer of each backend and key. Headers are kept as they came and read when somebody asks."""
+    """The latest word of each backend and key. Headers are kept as they came and read when somebody asks."""
 
-    __slots__ = ("_clock", "_seen", "_wall_clock_s")
+    __slots__ = ("_clock", "_seen", "_spoken", "_wall_clock_s")
 
     def __init__(self, clock: Callable[[], float], wall_clock_s: Callable[[], float]) -> None:
         self._clock = clock
         self._wall_clock_s = wall_clock_s
         self._seen: dict[Slot, _Seen] = {}
+        self._spoken: dict[Slot, frozenset[bytes]] = {}
 
     def note(self, slot: Slot, names: HeaderNames, headers: Headers) -> None:
-        """An answer has begun, of whatever status."""
-        self._seen[slot] = _Seen(names, headers, self._clock())
+        """An answer has begun, of whatever status. One that says nothing of limits leaves the last word standing.
+
+        Args:
+            names: of the slot's provider, the same each time.
+            headers: with lower-case names.
+        """
+        spoken = self._spoken.get(slot)
+        if spoken is None:
+            spoken = self._spoken[slot] = _spoken(names)
+        if not spoken.isdisjoint(map(_name_of, headers)):
+            self._seen[slot] = _Seen(names, headers, self._clock())
 
     def now(self) -> Mapping[Slot, RateLimits]:
         """What is left at this moment. A window whose reset has passed since counts as whole again.
@@ -42,16 +56,41 @@ class Headroom:
         found: dict[Slot, RateLimits] = {}
         for slot, seen in self._seen.items():
             age_s = self._clock() - seen.at_s
+            told_epoch_s = self._wall_clock_s() - age_s
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in seen.headers}
-            limits = read(headers, seen.names, now_epoch_s=self._wall_clock_s() - age_s)
+            # Before the tightest window is chosen: a minute that is over must not hide a day that is used up.
+            _renew(headers, seen.names, age_s, told_epoch_s)
+            limits = read(headers, seen.names, now_epoch_s=told_epoch_s)
             if limits is not None:
                 found[slot] = RateLimits(_aged(limits.requests, age_s), _aged(limits.tokens, age_s))
         return found
 
 
+def _spoken(names: HeaderNames) -> frozenset[bytes]:
+    """The headers without which an answer says nothing: a reset alone is no word."""
+    windows = (*names.requests, *names.tokens)
+    counts = (name for window in windows for name in (window.limit, window.remaining))
+    return frozenset(name.encode() for name in counts if name is not None)
+
+
+def _renew(headers: dict[str, str], names: HeaderNames, age_s: float, told_epoch_s: float) -> None:
+    """Let windows be whole whose reset has passed; what is left of one without a limit is then unknown."""
+    for window in (*names.requests, *names.tokens):
+        reset_s = durations.reset_s(headers.get(window.reset or "", ""), told_epoch_s)
+        # 0 is no point in time: Azure says it of windows that are not whole (recorded November 2025).
+        if not reset_s or reset_s > age_s:
+            continue
+        assert window.reset is not None
+        headers[window.reset] = "0"
+        if window.remaining is not None:
+            limit = headers.get(window.limit or "")
+            if limit is None:
+                headers.pop(window.remaining, None)
+            else:
+                headers[window.remaining] = limit
+
+
 def _aged(window: Window | None, age_s: float) -> Window | None:
-    if window is None or window.reset_s is None:
+    if window is None or not window.reset_s:
         return window
-    if window.reset_s <= age_s:
-        return Window(window.limit, window.limit, 0.0)
     return window._replace(reset_s=window.reset_s - age_s)

@@ -1,7 +1,7 @@
 """How many requests one provider gets at a time, and who waits for a place: first come, first served."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 
 from providers.types import UpstreamError
 
@@ -29,7 +29,8 @@ class Places:
         self._provider = provider
         self._queue_s = queue_s
         self._free = max_in_flight
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        # In order of arrival. Whoever gives up is taken out: a provider that hangs would pile them up otherwise.
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     @property
     def in_flight(self) -> int:
@@ -39,7 +40,7 @@ class Places:
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return sum(not place.done() for place in self._waiting)
+        return len(self._waiting)
 
     async def take(self) -> None:
         """Take a place; give it back with `leave`.
@@ -57,7 +58,7 @@ class Places:
         loop = asyncio.get_running_loop()
         place: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(self._queue_s, _time_out, place)
-        self._waiting.append(place)
+        self._waiting[place] = None
         try:
             await place
         except TimeoutError:
@@ -71,12 +72,13 @@ class Places:
             raise
         finally:
             timer.cancel()
+            self._waiting.pop(place, None)
 
     def leave(self) -> None:
         """A request is over: its place goes to whoever has waited longest."""
         while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
+            place, _ = self._waiting.popitem(last=False)
+            if not place.done():  # it timed out or was cancelled in this very turn
                 place.set_result(None)
                 return
         self._free += 1
