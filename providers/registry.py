@@ -103,6 +103,7 @@ _FAMILY: Final = (
             refuses=frozenset({"logprobs", "top_logprobs", "logit_bias", "n", "store", "metadata"}),
         ),
         rate_limits=rate_limits.GROQ,
+        embeddings=OpenAIEmbeddings(failures=failures.GROQ),
     ),
     Adapter(
         "mistral",
@@ -133,6 +134,7 @@ _FAMILY: Final = (
         "dashscope",
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         dialect=OpenAIChat(repairs=(EMPTY_NAME,), failures=failures.DASHSCOPE),
+        embeddings=OpenAIEmbeddings(failures=failures.DASHSCOPE),
     ),
     Adapter(
         "xai",
@@ -151,6 +153,7 @@ _FAMILY: Final = (
         dialect=OpenAIChat(openrouter_members=True, failures=failures.OPENROUTER),
         forward_headers=("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),
         rate_limits=rate_limits.OPENROUTER,
+        embeddings=OpenAIEmbeddings(openrouter_members=True, failures=failures.OPENROUTER),
     ),
     Adapter(
         "together",
@@ -158,6 +161,7 @@ _FAMILY: Final = (
         # docs.together.ai/docs/inference/chat/parameters, November 2026
         dialect=OpenAIChat(output_limit="max_tokens", failures=failures.TOGETHER),
         rate_limits=rate_limits.TOGETHER,
+        embeddings=OpenAIEmbeddings(failures=failures.TOGETHER),
     ),
     Adapter(
         "fireworks",
@@ -165,6 +169,7 @@ _FAMILY: Final = (
         # docs.fireworks.ai/api-reference, November 2026
         dialect=OpenAIChat(output_limit="max_tokens", failures=failures.FIREWORKS),
         rate_limits=rate_limits.FIREWORKS,
+        embeddings=OpenAIEmbeddings(failures=failures.FIREWORKS),
     ),
     Adapter(
         "cerebras",
@@ -176,6 +181,7 @@ _FAMILY: Final = (
             refuses=frozenset({"logit_bias", "metadata", "store"}),
         ),
         rate_limits=rate_limits.CEREBRAS,
+        embeddings=OpenAIEmbeddings(failures=failures.CEREBRAS),
     ),
     Adapter(
         "perplexity",
@@ -187,12 +193,14 @@ _FAMILY: Final = (
         "https://api.moonshot.ai/v1",
         dialect=OpenAIChat(failures=failures.MOONSHOT),
         rate_limits=rate_limits.MOONSHOT,
+        embeddings=OpenAIEmbeddings(failures=failures.MOONSHOT),
     ),
     Adapter(
         "zai",
         "https://api.z.ai/api/paas/v4",
         # docs.z.ai/guides/overview/concept-param, November 2026
         dialect=OpenAIChat(output_limit="max_tokens", failures=failures.ZAI),
+        embeddings=OpenAIEmbeddings(failures=failures.ZAI),
     ),
     Adapter("huggingface", "https://router.huggingface.co/v1", rate_limits=rate_limits.HUGGINGFACE),
     Adapter(
@@ -205,6 +213,7 @@ _FAMILY: Final = (
             refuses=frozenset({"n", "logit_bias"}),
         ),
         keyless=True,
+        embeddings=OpenAIEmbeddings(failures=failures.LOCAL),
     ),
     Adapter("vllm", "http://127.0.0.1:8000/v1", dialect=OpenAIChat(failures=failures.LOCAL), keyless=True),
     Adapter(
@@ -213,6 +222,7 @@ _FAMILY: Final = (
         # Older servers read only this one (ggml-org/llama.cpp pull 19831, November 2026).
         dialect=OpenAIChat(output_limit="max_tokens", failures=failures.LOCAL),
         keyless=True,
+        embeddings=OpenAIEmbeddings(failures=failures.LOCAL),
     ),
     Adapter(
         "lmstudio",
@@ -220,6 +230,7 @@ _FAMILY: Final = (
         # lmstudio.ai/docs/developer/openai-compat, November 2026
         dialect=OpenAIChat(output_limit="max_tokens", failures=failures.LOCAL),
         keyless=True,
+        embeddings=OpenAIEmbeddings(failures=failures.LOCAL),
     ),
     Adapter("sandbox", None, keyless=True, forward_headers=("x-sandbox-fail", "x-sandbox-pace-ms")),
 )  # fmt: skip

@@ -65,6 +65,19 @@ class UpstreamError(Exception):
         self.context_overflow = context_overflow
         self.again = again
 
+    def reworded(self, message: str | None, param: str | None, code: str | None) -> "UpstreamError":
+        """The same failure in other words."""
+        return UpstreamError(
+            self.kind,
+            message or self.message,
+            status=self.status,
+            code=code,
+            param=param,
+            retry_after_s=self.retry_after_s,
+            context_overflow=self.context_overflow,
+            again=self.again,
+        )
+
 
 class Unparsable(ValueError):
     """A frame whose JSON cannot be read."""

@@ -115,8 +115,8 @@ class Dispatch:
                 return None if job.request.stream else self._judge(job, lane, attempt, ending.body)
             error = cast("UpstreamError", ending.error)
         except UpstreamError as failure:
-            error = failure
-            ending = Ending(failure)
+            error = lane.shown(failure)
+            ending = Ending(error)
         if record.running:
             record.fail_try(error)
         return None if ending.committed else error
@@ -261,7 +261,10 @@ class Dispatch:
             ]
             if not queue:
                 return None
-        tries_left = self._patience.retries + 1 - len(failures)
+        tries = sum(
+            not isinstance(error, NoPlace) for _, error in failures
+        )  # nothing was sent without a place
+        tries_left = self._patience.retries + 1 - tries
         loop = asyncio.get_running_loop()
         left_s = job.record.arrived_s + self._patience.deadline_s - loop.time()
         if tries_left <= 0 or left_s <= 0:

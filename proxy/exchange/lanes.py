@@ -40,7 +40,11 @@ class Lane:
 
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """An answer with an error status."""
-        return self.provider.dialect.error(status, headers, body, now_epoch_s=self.wall_clock_s())
+        return self.shown(self.provider.dialect.error(status, headers, body, now_epoch_s=self.wall_clock_s()))
+
+    def shown(self, error: Exception) -> UpstreamError:
+        """A failure as clients and logs may see it; see `Provider.shown`."""
+        return self.provider.shown(cast("UpstreamError", error))
 
     def of(self, kind: str, message: str) -> UpstreamError:
         """A failure the provider did not word."""

@@ -84,18 +84,24 @@ def _providers(values: Mapping[str, Any]) -> Iterator[Problem]:
         at: Location = ("providers", name)
         if provider.api_key is not None and provider.api_keys:
             yield Problem(path_of((*at, "api_keys")), "give api_key or api_keys, not both")
-        for key, owner in _ADAPTERS_OWN.items():
-            if getattr(provider, key) is not None and provider.adapter != owner:
-                yield Problem(path_of((*at, key)), f'only the adapter "{owner}" takes this')
-        known = REGISTRY.get(provider.adapter)
-        nowhere = known is not None and known.base_url is None and provider.base_url is None
-        if nowhere and provider.adapter != SANDBOX:
-            yield Problem(path_of((*at, "base_url")), f'required by the adapter "{provider.adapter}"')
-        for key in _needed(provider):
-            if getattr(provider, key) is None:
-                yield Problem(path_of((*at, key)), f'required by the adapter "{provider.adapter}"')
-        if (provider.access_key_id is None) != (provider.secret_access_key is None):
-            yield Problem(path_of(at), "access_key_id and secret_access_key go together")
+        yield from _clouds(provider, at)
+
+
+def _clouds(provider: Provider, at: Location) -> Iterator[Problem]:
+    """What one adapter takes and no other, and what it cannot do without."""
+    for key, owner in _ADAPTERS_OWN.items():
+        if getattr(provider, key) is not None and provider.adapter != owner:
+            yield Problem(path_of((*at, key)), f'only the adapter "{owner}" takes this')
+    known = REGISTRY.get(provider.adapter)
+    nowhere = known is not None and known.base_url is None and provider.base_url is None
+    if nowhere and provider.adapter != SANDBOX:
+        yield Problem(path_of((*at, "base_url")), f'required by the adapter "{provider.adapter}"')
+    for key in _needed(provider):
+        if getattr(provider, key) is None:
+            yield Problem(path_of((*at, key)), f'required by the adapter "{provider.adapter}"')
+    alone = (provider.access_key_id is None) != (provider.secret_access_key is None)
+    if alone and provider.adapter == "bedrock":
+        yield Problem(path_of(at), "access_key_id and secret_access_key go together")
 
 
 def _needed(provider: Provider) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ class Metrics:
         watched = self._watched()
         left = GaugeMetricFamily(
             "headgate_provider_limit_remaining",
-            "What is left of a provider's own rate limit, as its last answer said.",
+            "What is left of a provider's own rate limit, as it last said.",
             labels=("backend", "key", "kind"),
         )
         for backend, key, kind, remaining in watched.left:

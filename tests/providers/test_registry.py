@@ -7,7 +7,7 @@ import pytest
 
 from providers.clients.openai_chat import OpenAIChat as Client
 from providers.endpoints import DEFAULT, Endpoint, azure
-from providers.registry import PLANNED, REGISTRY, Adapter
+from providers.registry import PLANNED, REGISTRY, Adapter, Place
 from providers.types import Canonical
 from providers.upstreams.openai_chat import OpenAIChat
 from tests.support.recordings import DIRECTORY, Recording, chat_answers, chat_streams, parameters
@@ -87,7 +87,7 @@ def test_keys() -> None:
 )
 def test_azure(base_url: str, api_version: str | None, expected: str) -> None:
     """A deployment has a path and a dated version; the newer surfaces take the model from the body."""
-    placed = REGISTRY["azure"].at(base_url, api_version=api_version)
+    placed = REGISTRY["azure"].at(Place(base_url, api_version=api_version))
     assert expected == placed.dialect.encode(request({}), "gpt-5").path
     assert ("azure", "api-key") == (placed.name, placed.auth)
 
@@ -107,7 +107,7 @@ def test_other_operations() -> None:
 def test_others_have_one_path(name: str) -> None:
     """Where a provider lives changes nothing but its address."""
     adapter = REGISTRY[name]
-    assert adapter is adapter.at("https://elsewhere.example/v9", api_version=None)
+    assert adapter is adapter.at(Place("https://elsewhere.example/v9", api_version=None))
     if isinstance(adapter.dialect, OpenAIChat):
         assert "/chat/completions" == adapter.dialect.encode(request({}), "m").path
 
@@ -203,7 +203,7 @@ def test_recorded_addresses(recording: Recording) -> None:
     base_url = REGISTRY[name].base_url or host + ("/models" if path.startswith("/models/") else "")
     model = path.split("/")[3] if path.startswith("/openai/deployments/") else "m"
     version = query.get("api-version")
-    placed = REGISTRY[name].at(base_url, api_version=version)
+    placed = REGISTRY[name].at(Place(base_url, api_version=version))
     made = base_url + placed.dialect.encode(request({}), model).path
     # Local servers were recorded under another name of this machine, DashScope in its mainland region.
     made = made.replace("127.0.0.1", "localhost").replace("dashscope-intl.", "dashscope.")

@@ -20,8 +20,9 @@ import orjson
 
 from providers.clients.openai_chat import OpenAIChat as Client
 from providers.dialects import open_reader, whole
-from providers.registry import REGISTRY
+from providers.registry import REGISTRY, Place
 from providers.types import UpstreamError
+from proxy.exchange.upstream.auth.types import Credentials, Outgoing
 from proxy.exchange.upstream.backends import AUTH
 
 DIRECTORY: Final = Path(__file__).resolve().parents[1] / "providers" / "recordings"
@@ -70,8 +71,10 @@ async def record(
     canonical = Client().parse(orjson.dumps(request))
     known = REGISTRY[adapter]
     address = (base_url or known.base_url or "").rstrip("/")
-    encoded = known.at(address).dialect.encode(canonical, canonical.model)
-    status, headers, body = await exchange(address + encoded.path, AUTH[known.auth](key), encoded.body)
+    encoded = known.at(Place(address)).dialect.encode(canonical, canonical.model)
+    outgoing = Outgoing("POST", address + encoded.path, (("content-type", "application/json"),), encoded.body)
+    proof = [*known.headers, *AUTH[known.auth].headers(Credentials(key=key), outgoing)]
+    status, headers, body = await exchange(address + encoded.path, proof, encoded.body)
     if key is not None and key.encode() in body:
         raise ValueError("the answer quotes the key; nothing was written")
     folder = root / adapter / case

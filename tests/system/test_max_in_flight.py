@@ -229,7 +229,7 @@ async def test_without_a_queue_and_without_another_backend(place: Site, *, strea
 
 
 async def test_a_provider_that_failed_is_asked_again_rather_than_a_full_one(place: Site) -> None:
-    """Full is no reason to come back: what is tried again is the backend that may have recovered."""
+    """Full is no reason to come back, and takes no try: what is tried again is what may have recovered."""
 
     async def failing(exchange: Exchange) -> None:
         await exchange.answer(503, b'{"error":{"message":"down"}}')
@@ -239,6 +239,7 @@ async def test_a_provider_that_failed_is_asked_again_rather_than_a_full_one(plac
         answer = await place.ask(model="full-or-single")
         assert [
             ("full/upstream-model", "overloaded", 0),
+            ("single/upstream-model", "overloaded", 503),
             ("single/upstream-model", "overloaded", 503),
         ] == attempts_of(answer, stream=True)
         assert "provider" == answer.members["error"]["source"]

@@ -233,6 +233,7 @@ class StreamRelay(Attempt, Generic[F]):
             self._broken(error)
 
     def _broken(self, error: Exception) -> None:
+        error = self._source.shown(error)
         if self._commit_done:
             self._client.end(self._tail.broken(error))
         self._stop(Ending(error, committed=self._commit_done))

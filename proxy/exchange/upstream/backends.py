@@ -1,11 +1,12 @@
 """Backends ready to be called: dialect, address, credentials and time-outs of each, put together once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from providers.dialects import PlainUpstream, Upstream
 from providers.endpoints import Operation
+from providers.redaction import MASK
 from providers.registry import Adapter, Auth
 from providers.types import UpstreamError
 from proxy.exchange.upstream.auth import bearer, named_header, sigv4
@@ -73,6 +74,31 @@ class Provider:
                 url, [("user-agent", "headgate"), *self.adapter.headers, *proof], proxy=self.proxy
             )
         return target
+
+    def shown(self, error: UpstreamError) -> UpstreamError:
+        """A failure without this provider's secrets, whatever words stand around them.
+
+        That is its credentials, and its address where the operator chose one. What a provider says about our own key
+        is no client's business at all.
+        """
+        param, code = (None, None) if error.kind == "auth" else (error.param, error.code)
+        said = (error.message, param, code)
+        masked = tuple(self._masked(words) for words in said)
+        if masked == (error.message, error.param, error.code):
+            return error
+        return error.reworded(*masked)
+
+    def _masked(self, words: str | None) -> str | None:
+        for secret in self._secrets:
+            if words is not None and secret in words:
+                words = words.replace(secret, MASK)
+        return words
+
+    @property
+    def _secrets(self) -> Iterator[str]:
+        yield from self.credentials.secrets()
+        if self.base_url != self.adapter.base_url:
+            yield self.base_url.partition("://")[2].partition("/")[0]
 
     def further_head(self, headers: Sequence[tuple[bytes, bytes]], path: str, body: bytes) -> bytes:
         """Header lines of this request alone: the client's that mean something here, and a signature over it.

@@ -120,6 +120,9 @@ class Source:
     def answered(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         del headers
 
+    def shown(self, error: Exception) -> Exception:
+        return error
+
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return OpenAIChat().error(status, headers, body, now_epoch_s=0.0)
 

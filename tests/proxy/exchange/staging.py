@@ -17,6 +17,7 @@ from proxy.exchange.downstream import Downstream
 from proxy.exchange.errors import Refused
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
+from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Receiver, Target, Transport
@@ -157,7 +158,7 @@ def stage_with(clock: Clock) -> Stage:
             name: Provider(
                 REGISTRY["openai"],
                 f"http://{name}.test/v1",
-                "test-key-0001",
+                Credentials("test-key-0001"),
                 timeouts or Timeouts(5.0, 0, 0, 0, 0),
             )
             for name in backends

@@ -15,6 +15,7 @@ from providers.types import Canonical
 from providers.upstreams import openai_embeddings
 from proxy.exchange.errors import Refused
 from proxy.exchange.lanes import FIRST_KEY, Lanes
+from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom, Slot
 from proxy.routing.catalogue.types import Backend
@@ -32,7 +33,7 @@ def lanes_to(*adapters: str | Adapter, headroom: Headroom | None = None) -> Lane
         adapter = each if isinstance(each, Adapter) else REGISTRY[each]
         timeouts = Timeouts(5.0, 60.0, 120.0, 30.0, 600.0)
         base_url = f"http://{adapter.name}.test/v1"
-        providers[adapter.name] = Provider(adapter, base_url, "test-key-0001", timeouts)
+        providers[adapter.name] = Provider(adapter, base_url, Credentials("test-key-0001"), timeouts)
     return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock)
 
 

@@ -1,6 +1,6 @@
 """What a way of authenticating gets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +22,12 @@ class Credentials:
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
     region: str | None = None
+
+    def secrets(self) -> Iterator[str]:
+        """What must never be shown."""
+        for secret in (self.key, self.token, self.access_key_id, self.secret_access_key, self.session_token):
+            if secret:
+                yield secret
 
 
 class Outgoing(NamedTuple):
