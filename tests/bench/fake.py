@@ -1,4 +1,6 @@
-"""The fake upstream: OpenAI's chat dialect from bytes made ahead, on a bare asyncio.Protocol.
+"""The fake upstream: chat streams from bytes made ahead, on a bare asyncio.Protocol.
+
+It speaks OpenAI's dialect, and at `/v1/messages` Anthropic's.
 
     python -m tests.bench.fake --key test-upstream-key-0001
 
@@ -57,9 +59,14 @@ class Fake:
 
     def __init__(self, key: str) -> None:
         self.authorization = b"Bearer " + key.encode()
+        self.key = key.encode()
         self.knobs = Knobs()
         self.stats = Stats()
         self.words = [wire.http_chunk(wire.word_frame(index)) for index in range(wire.DISTINCT_WORDS)]
+        self.foreign_words = [
+            wire.http_chunk(wire.foreign_word(index)) for index in range(wire.DISTINCT_WORDS)
+        ]
+        self.foreign_opening = wire.STREAM_HEAD + wire.http_chunk(wire.foreign_opening())
         self.opening = wire.STREAM_HEAD + wire.http_chunk(wire.role_frame())
         self.plain = wire.http_response(200, wire.plain_body())
         self.wrong_plain = wire.http_response(200, wire.plain_body("something else"))
@@ -90,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._streaming = False
         self._include_usage = False
+        self._foreign = False
         self._next_word = 0
         self._next_at_s = 0.0
         self._queueing = False
@@ -123,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._path += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"authorization":
+        if name.lower() in (b"authorization", b"x-api-key"):
             self._authorization = value
 
     def on_body(self, data: bytes) -> None:
@@ -142,7 +150,9 @@ class Connection(asyncio.Protocol):
             self._chat()
 
     def _chat(self) -> None:
-        if self._path != b"/v1/chat/completions" or self._authorization != self._fake.authorization:
+        native = (self._path, self._authorization) == (b"/v1/chat/completions", self._fake.authorization)
+        self._foreign = (self._path, self._authorization) == (b"/v1/messages", self._fake.key)
+        if not native and not self._foreign:
             self._fake.stats.rejected += 1
             self._send(
                 wire.http_response(401, b'{"error":{"message":"wrong path or key","code":"rejected"}}')
@@ -157,7 +167,7 @@ class Connection(asyncio.Protocol):
         self._fake.stats.streams += 1
         self._include_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
         self._streaming, self._next_word = True, 0
-        self._send(self._fake.opening)
+        self._send(self._fake.foreign_opening if self._foreign else self._fake.opening)
         self._next_at_s = self._loop.time()
         self._speak()
 
@@ -169,7 +179,8 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
                 return
             if self._knobs.fault != "missing_word" or self._next_word != self._knobs.chunks // 2:
-                self._send(self._fake.words[self._next_word % wire.DISTINCT_WORDS])
+                words = self._fake.foreign_words if self._foreign else self._fake.words
+                self._send(words[self._next_word % wire.DISTINCT_WORDS])
             self._next_word += 1
             if pause_s and self._next_word < self._knobs.chunks:
                 self._next_at_s += pause_s
@@ -178,7 +189,11 @@ class Connection(asyncio.Protocol):
         if self._streaming:
             self._streaming = False
             self._fake.stats.completed += 1
-            self._send(self._fake.ending(self._knobs, include_usage=self._include_usage))
+            if self._foreign:
+                ending = wire.http_chunk(wire.foreign_ending(self._knobs.chunks)) + wire.END_OF_BODY
+            else:
+                ending = self._fake.ending(self._knobs, include_usage=self._include_usage)
+            self._send(ending)
 
     def _send(self, data: bytes) -> None:
         """One system call at once: a transport of uvloop would join the writes of one turn of the loop."""

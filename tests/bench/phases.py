@@ -11,7 +11,8 @@ from tests.bench.load import Outcome, Shape
 class Phase:
     """One kind of load. `fresh`: on a process of its own, since memory once taken is not given back.
 
-    `direct`: the same load also goes straight to the upstream, before and after, to be subtracted.
+    `direct`: the same load also goes straight to the upstream, before and after, to be subtracted. `translated`: the
+    gateway's upstream speaks Anthropic's dialect, the reference's OpenAI's.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Phase:
     ramp_s: float = 0
     fresh: bool = False
     direct: bool = False
+    translated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,17 @@ PHASES: tuple[Phase, ...] = (
     Phase("plain", "64 clients, plain answers, bodies of 1 kB", Shape.PLAIN, 64, 0, 0, 4),
     Phase("short", "64 clients, streams of one chunk", Shape.STREAM, 64, 1, 0, 4),
     Phase("paced", "32 clients, 100 chunks, one every 20 ms", Shape.STREAM, 32, 100, 20, 6, ramp_s=1),
+    Phase(
+        "translated",
+        "as paced, translated from Anthropic's dialect",
+        Shape.STREAM,
+        32,
+        100,
+        20,
+        6,
+        ramp_s=1,
+        translated=True,
+    ),
     Phase("burst", "64 clients, 200 chunks without a pause", Shape.STREAM, 64, 200, 0, 4),
     Phase(
         "low",
@@ -118,6 +131,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = MappingProxyType(
         },
         "short": {"CPU us / stream": lambda s: _per(s, s.outcome.right)},
         "paced": {"CPU us / chunk": lambda s: _per(s, s.outcome.chunks)},
+        "translated": {"CPU us / chunk": lambda s: _per(s, s.outcome.chunks)},
         "burst": {"CPU us / chunk": lambda s: _per(s, s.outcome.chunks)},
         "low": {
             "added p50 ms": lambda s: _added(s, "latency_p50_ms"),

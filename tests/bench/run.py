@@ -1,6 +1,6 @@
 """Measure the gateway beside a reference relay, in one run, on one machine.
 
-    python -m tests.bench.run [--rounds 3] [--phases plain,short,paced,burst,low,open] [--quick] [--json FILE]
+    python -m tests.bench.run [--rounds 3] [--phases plain,short,paced,…] [--quick] [--json FILE]
 
 A fake upstream and a load generator run on one core, the gateway or the reference on another, in turns.
 """
@@ -81,7 +81,11 @@ class Bench:
             calls = self._calls()
             begin_s = time.monotonic()
             outcome, loader_s, grown_bytes = self._load(
-                phase, target.port, target.key, target.model, target.tree
+                phase,
+                target.port,
+                target.key,
+                target.foreign_model if phase.translated else target.model,
+                target.tree,
             )
             seconds = time.monotonic() - begin_s
             calls = self._calls() - calls

@@ -16,6 +16,7 @@ UPSTREAM_KEY = "test-upstream-key-0001"
 GATEWAY_KEY = "test-gateway-key-0001"
 UPSTREAM_MODEL = "fake-model"
 GATEWAY_MODEL = "bench-model"
+FOREIGN_MODEL = "bench-foreign"
 # High enough never to be reached, so that every request really asks its bucket and is let through.
 _REQUESTS_PER_MINUTE = 100_000_000
 
@@ -28,16 +29,18 @@ class Launch:
     environment: dict[str, str]
     ready_path: str
     model: str
+    foreign_model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target that is up."""
+    """A target that is up. `foreign_model` is served by an upstream of another dialect, if the target has one."""
 
     name: str
     port: int
     key: str
     model: str
+    foreign_model: str
     tree: Tree
 
 
@@ -52,6 +55,7 @@ def reference(port: int, upstream_port: int, folder: Path) -> Launch:
         },
         ready_path="/health",
         model=UPSTREAM_MODEL,
+        foreign_model=UPSTREAM_MODEL,
     )
 
 
@@ -67,6 +71,7 @@ def headgate(port: int, upstream_port: int, folder: Path) -> Launch:
         },
         ready_path="/readyz",
         model=GATEWAY_MODEL,
+        foreign_model=FOREIGN_MODEL,
     )
 
 
@@ -84,7 +89,12 @@ def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, obje
                 "adapter": "openai",
                 "base_url": f"http://127.0.0.1:{upstream_port}/v1",
                 "api_key": "env:BENCH_UPSTREAM_KEY",
-            }
+            },
+            "foreign": {
+                "adapter": "anthropic",
+                "base_url": f"http://127.0.0.1:{upstream_port}",
+                "api_key": "env:BENCH_UPSTREAM_KEY",
+            },
         },
         "models": [
             {
@@ -93,7 +103,12 @@ def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, obje
                 "price": {"input": 0.25, "output": 2.0, "cache_read": 0.025},
                 "context_tokens": 128_000,
                 "max_output_tokens": 16_384,
-            }
+            },
+            {
+                "id": FOREIGN_MODEL,
+                "backends": [{"provider": "foreign", "model": UPSTREAM_MODEL}],
+                "price": {"input": 0.25, "output": 2.0, "cache_read": 0.025},
+            },
         ],
         "customers": [
             {"id": "bench", "name": "Bench", "limits": {"requests_per_minute": _REQUESTS_PER_MINUTE}}
@@ -124,7 +139,14 @@ def start(kind: str, name: str, upstream_port: int, folder: Path, core: int | No
     except BaseException:
         tree.stop()
         raise
-    return Target(name=name, port=port, key=GATEWAY_KEY, model=launch.model, tree=tree)
+    return Target(
+        name=name,
+        port=port,
+        key=GATEWAY_KEY,
+        model=launch.model,
+        foreign_model=launch.foreign_model,
+        tree=tree,
+    )
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The bytes of the benchmark: what the fake upstream sends and the load generator expects, made once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -69,6 +69,38 @@ def usage_frame(chunks: int) -> bytes:
     return _frame([], usage(chunks))
 
 
+def foreign_opening() -> bytes:
+    """How a stream of Anthropic's dialect begins."""
+    message: dict[str, object] = {
+        "id": "msg_bench0000000000000001",
+        "type": "message",
+        "role": "assistant",
+        "model": "fake-model-2026-01-01",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": PROMPT_TOKENS, "output_tokens": 1},
+    }
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    return _event({"type": "message_start", "message": message}) + _event(block) + _event({"type": "ping"})
+
+
+def foreign_word(index: int) -> bytes:
+    delta = {"type": "text_delta", "text": word(index)}
+    return _event({"type": "content_block_delta", "index": 0, "delta": delta})
+
+
+def foreign_ending(chunks: int) -> bytes:
+    """How it ends, usage included."""
+    delta = {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+        "usage": {"input_tokens": PROMPT_TOKENS, "output_tokens": chunks},
+    }
+    stop: dict[str, object] = {"type": "content_block_stop", "index": 0}
+    return _event(stop) + _event(delta) + _event({"type": "message_stop"})
+
+
 def http_chunk(data: bytes) -> bytes:
     """`data` as one chunk of a chunked HTTP body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
@@ -77,6 +109,10 @@ def http_chunk(data: bytes) -> bytes:
 def http_response(status: int, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status} Bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+def _event(members: Mapping[str, object]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (str(members["type"]).encode(), orjson.dumps(members))
 
 
 def _choice(delta: dict[str, object], finish: str | None = None) -> dict[str, object]:
