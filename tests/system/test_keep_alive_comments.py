@@ -173,9 +173,10 @@ async def test_leaving_behind_comments(place: Site) -> None:
 
     client_id = place.next_id()
     async with place.upstream(script) as upstream, place.asking(client_id=client_id) as client:
+        exchange = await upstream.exchange()
         await client.read_until(COMMENT)
         client.leave()
-        await upstream.exchanges[0].until_closed(within_s=1)
+        await exchange.until_closed(within_s=1)
         line = await place.log_line(client_id)
         assert 1 == len(upstream.exchanges)
     assert "client_gone" == line["headgate.outcome"]
