@@ -5,8 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
-from providers.dialects import Client, PlainClient, Reader, open_reader, whole
-from providers.types import Canonical, Completion, Frame, UpstreamError, UpstreamRequest, Usage
+from providers.dialects import Client, PlainClient, PlainUpstream, Reader, open_reader, whole
+from providers.types import (
+    Canonical,
+    Completion,
+    Frame,
+    RequestError,
+    UpstreamError,
+    UpstreamRequest,
+    Usage,
+)
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.downstream import Downstream, Headers
 from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
@@ -98,7 +106,7 @@ class Dispatch:
         record = job.record
         record.begin_try(attempt, dialect.drops(job.request))
         try:
-            request = dialect.encode(job.request, attempt.backend.model)
+            request = _encoded(dialect, job, attempt)
             send = self._stream if job.request.stream else self._plain
             places = lane.provider.places
             if places is None:
@@ -286,6 +294,14 @@ class Dispatch:
             return None
         await asyncio.sleep(wait_s)
         return failures[number][0]
+
+
+def _encoded(dialect: PlainUpstream, job: Job, attempt: Attempt) -> UpstreamRequest:
+    try:
+        return dialect.encode(job.request, attempt.backend.model)
+    except RequestError as problem:
+        job.record.end_try("bad_request", status=0)
+        raise Refused(problem.code, problem.message, param=problem.param) from None
 
 
 def said_usage(job: Job, usage: Usage) -> bytes:
