@@ -42,7 +42,7 @@ class Told(NamedTuple):
 @cache
 def recorded() -> tuple[Recording, ...]:
     """Answers of any endpoint and status; none when there is no set."""
-    return recordings._load(lambda entry: FEATURE in entry["features"])
+    return recordings.load(lambda entry: FEATURE in entry["features"])
 
 
 def scheme_of(recording: Recording) -> HeaderNames:

@@ -71,7 +71,7 @@ class Recording:
 @cache
 def chat_streams() -> tuple[Recording, ...]:
     """Every streamed chat completion; none when there is no set."""
-    return _load(
+    return load(
         lambda entry: entry["endpoint"] == "chat.completions" and entry["stream"] and entry["status"] == 200
     )
 
@@ -79,13 +79,13 @@ def chat_streams() -> tuple[Recording, ...]:
 @cache
 def chat_errors() -> tuple[Recording, ...]:
     """Every error answer to a chat completion; none when there is no set."""
-    return _load(lambda entry: entry["endpoint"] == "chat.completions" and entry["status"] >= 400)
+    return load(lambda entry: entry["endpoint"] == "chat.completions" and entry["status"] >= 400)
 
 
 @cache
 def chat_answers() -> tuple[Recording, ...]:
     """Every plain chat completion; none when there is no set."""
-    return _load(
+    return load(
         lambda entry: (
             entry["endpoint"] == "chat.completions" and not entry["stream"] and entry["status"] == 200
         )
@@ -95,7 +95,7 @@ def chat_answers() -> tuple[Recording, ...]:
 @cache
 def embeddings() -> tuple[Recording, ...]:
     """Every answer to a request for embeddings; none when there is no set."""
-    return _load(lambda entry: entry["endpoint"] == "embeddings" and entry["status"] == 200)
+    return load(lambda entry: entry["endpoint"] == "embeddings" and entry["status"] == 200)
 
 
 @cache
@@ -169,7 +169,8 @@ def sweep(body: bytes) -> Iterator[list[bytes]]:
         )
 
 
-def _load(wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[Recording, ...]:
+def load(wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[Recording, ...]:
+    """Those whose entry in the index is wanted; none when there is no set."""
     if not DIRECTORY.is_dir():
         return ()
     index = orjson.loads((DIRECTORY / "index.json").read_bytes())

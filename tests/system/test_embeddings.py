@@ -27,7 +27,7 @@ TEXTS: Final = ("The lock-keeper waits", "A lock-keeper is waiting", "Nobody men
 
 def recorded() -> tuple[Recording, ...]:
     """Every recorded answer with embeddings; none when there is no set."""
-    return recordings._load(lambda entry: entry["endpoint"] == "embeddings" and entry["status"] == 200)
+    return recordings.load(lambda entry: entry["endpoint"] == "embeddings" and entry["status"] == 200)
 
 
 ADAPTERS: Final = sorted({recording.adapter for recording in recorded()} | {"openai", "openrouter"})
