@@ -15,8 +15,15 @@ from providers.endpoints import Endpoint, azure
 from providers.rate_limits import HeaderNames
 from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
 from providers.upstreams import failures
+from providers.upstreams.anthropic import Anthropic, messages_path
+from providers.upstreams.bedrock import BedrockConverse
+from providers.upstreams.bedrock_embeddings import BedrockEmbeddings
+from providers.upstreams.cohere import CohereChat, CohereEmbeddings
+from providers.upstreams.gemini import Gemini, vertex_host
+from providers.upstreams.gemini_embeddings import GeminiEmbeddings
 from providers.upstreams.openai_chat import OpenAIChat
 from providers.upstreams.openai_embeddings import OpenAIEmbeddings
+from providers.upstreams.openai_responses import OpenAIResponses
 
 Auth = Literal["bearer", "token", "api-key", "x-api-key", "x-goog-api-key", "sigv4"]
 """How a provider wants its key; one file each in the gateway's `exchange/upstream/auth`."""
@@ -46,8 +53,7 @@ class Adapter:
 
     Attributes:
         name: as written in `providers.<x>.adapter`.
-        base_url: where it lives by default, with `{region}` or `{location}` where it has several places; `None` when
-            only the operator can know.
+        base_url: where it lives by default; `None` when the place says it, or only the operator knows.
         dialect: with the provider's accents.
         auth: how it wants its key.
         keyless: whether it may be used without a key.
@@ -55,6 +61,7 @@ class Adapter:
         embeddings: its dialect of embeddings; `None` when it has none.
         rate_limits: the headers in which it tells its own limits.
         dialects_at: both dialects, where paths depend on the place.
+        host: where it lives by default in a place.
         headers: further ones that each request carries.
     """
 
@@ -67,6 +74,7 @@ class Adapter:
     embeddings: Embedder | None = field(default_factory=OpenAIEmbeddings)
     rate_limits: HeaderNames = rate_limits.STANDARD
     dialects_at: Callable[[Place], tuple[Upstream, Embedder | None]] | None = None
+    host: Callable[[Place], str] | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
     def at(self, place: Place) -> "Adapter":
@@ -76,10 +84,33 @@ class Adapter:
         dialect, embeddings = self.dialects_at(place)
         return replace(self, dialect=dialect, embeddings=embeddings)
 
+    def address(self, place: Place) -> str | None:
+        """The base URL: the operator's, or that of the place, or the only one there is; `None` when nobody knows."""
+        if place.base_url:
+            return place.base_url
+        return self.base_url if self.host is None else self.host(place)
+
 
 def _azure_at(place: Place) -> tuple[Upstream, Embedder]:
     endpoint = azure(place.base_url, place.api_version)
     return OpenAIChat(endpoint=endpoint), OpenAIEmbeddings(endpoint=endpoint)
+
+
+def _anthropic_at(place: Place) -> tuple[Upstream, None]:
+    return Anthropic(path=messages_path(place.base_url)), None
+
+
+def _gemini_at(place: Place) -> tuple[Upstream, Embedder]:
+    return Gemini.at(place.base_url), GeminiEmbeddings.at(place.base_url)
+
+
+def _vertex_at(place: Place) -> tuple[Upstream, Embedder]:
+    whose = (place.base_url, place.project, place.location)
+    return Gemini.at_vertex(*whose), GeminiEmbeddings.at_vertex(*whose)
+
+
+def _cohere_at(place: Place) -> tuple[Upstream, Embedder]:
+    return CohereChat.at(place.base_url), CohereEmbeddings.at(place.base_url)
 
 
 _FAMILY: Final = (
@@ -235,7 +266,57 @@ _FAMILY: Final = (
     Adapter("sandbox", None, keyless=True, forward_headers=("x-sandbox-fail", "x-sandbox-pace-ms")),
 )  # fmt: skip
 
-REGISTRY: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter for adapter in _FAMILY})
+_FOREIGN: Final = (
+    Adapter(
+        "anthropic",
+        "https://api.anthropic.com",
+        dialect=Anthropic(),
+        auth="x-api-key",
+        embeddings=None,
+        rate_limits=rate_limits.ANTHROPIC,
+        dialects_at=_anthropic_at,
+        headers=(("anthropic-version", "2023-06-01"),),  # docs.claude.com/en/api/versioning, November 2026
+    ),
+    Adapter(
+        "gemini",
+        "https://generativelanguage.googleapis.com",
+        dialect=Gemini(),
+        auth="x-goog-api-key",  # never in the address, which logs keep
+        embeddings=GeminiEmbeddings(),
+        dialects_at=_gemini_at,
+    ),
+    Adapter(
+        "vertex",
+        None,
+        dialect=Gemini(),
+        auth="token",
+        embeddings=GeminiEmbeddings(vertex=True),
+        dialects_at=_vertex_at,
+        host=lambda place: vertex_host(place.location or "global"),
+    ),
+    Adapter(
+        "bedrock",
+        None,
+        dialect=BedrockConverse(),
+        auth="sigv4",
+        embeddings=BedrockEmbeddings(),
+        host=lambda place: f"https://bedrock-runtime.{place.region}.amazonaws.com",
+    ),
+    Adapter(
+        "cohere",
+        "https://api.cohere.com",
+        dialect=CohereChat(),
+        embeddings=CohereEmbeddings(),
+        dialects_at=_cohere_at,
+    ),
+    Adapter(
+        "openai-responses",
+        "https://api.openai.com/v1",
+        dialect=OpenAIResponses(),
+        rate_limits=rate_limits.OPENAI,
+    ),
+)
 
-# Accepted in a configuration and checked there, but without a dialect yet.
-PLANNED: Final = frozenset({"anthropic", "bedrock", "cohere", "gemini", "openai-responses", "vertex"})
+REGISTRY: Final[Mapping[str, Adapter]] = MappingProxyType(
+    {adapter.name: adapter for adapter in (*_FAMILY, *_FOREIGN)}
+)

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic, time_ns
@@ -223,11 +224,17 @@ def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provide
         if provider.disabled is not None:
             continue
         adapter = REGISTRY[provider.adapter]
-        # Without a place of its own a provider whose address needs one has been disabled.
-        own_url = (adapter.base_url or "").format(region=provider.region, location=provider.location)
-        base_url = (provider.base_url or own_url or sandbox_url or "").rstrip("/")
+        given = Place(
+            (provider.base_url or "").rstrip("/"),
+            provider.api_version,
+            provider.region,
+            provider.project,
+            provider.location,
+        )
+        base_url = adapter.address(given) or sandbox_url
+        assert base_url is not None
+        place = replace(given, base_url=base_url)
         timeouts = provider.timeouts
-        place = Place(base_url, provider.api_version, provider.region, provider.project, provider.location)
         providers[name] = Provider(
             adapter.at(place),
             base_url,

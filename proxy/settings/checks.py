@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from providers.registry import PLANNED, REGISTRY
+from providers.registry import REGISTRY
 from proxy.settings.catalogue import reduced_modes
 from proxy.settings.environment import SANDBOX
 from proxy.settings.problems import Location, Problem, path_of, unknown
@@ -76,10 +76,10 @@ def cross_problems(values: Mapping[str, Any], names: Names) -> list[Problem]:
 
 
 def _providers(values: Mapping[str, Any]) -> Iterator[Problem]:
-    adapters = {*REGISTRY, *PLANNED}
+    adapters = sorted(REGISTRY)
     for where, adapter in _each(values, "providers", "adapter"):
         if adapter not in adapters:
-            yield Problem(path_of(where), unknown("adapter", adapter, sorted(adapters)))
+            yield Problem(path_of(where), unknown("adapter", adapter, adapters))
     for name, provider in parts(Provider, values.get("providers")):
         at: Location = ("providers", name)
         if provider.api_key is not None and provider.api_keys:
@@ -93,7 +93,9 @@ def _clouds(provider: Provider, at: Location) -> Iterator[Problem]:
         if getattr(provider, key) is not None and provider.adapter != owner:
             yield Problem(path_of((*at, key)), f'only the adapter "{owner}" takes this')
     known = REGISTRY.get(provider.adapter)
-    nowhere = known is not None and known.base_url is None and provider.base_url is None
+    nowhere = (
+        known is not None and known.base_url is None and known.host is None and provider.base_url is None
+    )
     if nowhere and provider.adapter != SANDBOX:
         yield Problem(path_of((*at, "base_url")), f'required by the adapter "{provider.adapter}"')
     for key in _needed(provider):

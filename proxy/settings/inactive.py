@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from providers.registry import PLANNED
 from proxy.settings.problems import Location, Problem, path_of
 from proxy.settings.schema import TIER_DEFAULTS, Section, Settings
 
@@ -48,10 +47,6 @@ def _several(found: _Set) -> bool:
     return len(found.value) > 1
 
 
-def _planned(found: _Set) -> bool:
-    return found.value in PLANNED
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One thing that does nothing yet.
@@ -88,7 +83,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("redis.url", "serve refuses it", _starts("redis+cluster:", "redis+sentinel:")),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.*", _NO_EFFECT),
-    Row("providers.*.adapter", "the provider and its backends are disabled", _planned),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.api_keys", "the first key is used", _several),
     Row("providers.*.api_keys.*.key", _VAULT_NOTE, _starts("vault:")),

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from providers.registry import PLANNED, REGISTRY
+from providers.registry import REGISTRY
 from proxy.settings.problems import Problem, path_of
 from proxy.settings.schema import ApiKey, Key, Provider, ProviderKey
 from proxy.settings.secrets import OWN_KEY_PREFIX, Secret, SecretMissing, Secrets
@@ -29,10 +29,6 @@ def resolve_providers(
     problems: list[Problem] = []
     warnings: list[Problem] = []
     for name, provider in providers:
-        if provider.adapter in PLANNED:
-            reason = f'adapter "{provider.adapter}" is not yet active'
-            resolved[name] = provider.resolved((), {}, reason)
-            continue
         keys, missing = _provider_keys(name, provider, secrets)
         clouds, unread = _cloud_secrets(name, provider, secrets)
         disabled = unread[0].message if unread else None

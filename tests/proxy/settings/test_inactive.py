@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.settings import inactive as module
 from proxy.settings.inactive import TABLE, Row, inactive
 from proxy.settings.load import Loaded
 from proxy.settings.schema import Settings
@@ -84,22 +83,11 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
          ["keys[0].limits.tokens_per_day"]),
     ],
 )  # fmt: skip
-def test_what_has_no_effect_yet_is_named(
-    load_text: Load, monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]
-) -> None:
+def test_what_has_no_effect_yet_is_named(load_text: Load, text: str, expected: list[str]) -> None:
     """Key by key, each with what happens instead."""
-    monkeypatch.setattr(module, "PLANNED", frozenset())
     loaded = load_text(text, {"A": "test-key-0001-abcdef", "B": "test-key-0002-abcdef"})
     assert expected == [each.path for each in loaded.inactive]
     assert all(each.message.startswith("accepted, not yet active: ") for each in loaded.inactive)
-
-
-def test_a_planned_adapter_is_named(load_text: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the environment added it."""
-    monkeypatch.setattr(module, "PLANNED", frozenset({"groq"}))
-    message = "providers.groq.adapter: accepted, not yet active: the provider and its backends are disabled"
-    loaded = load_text("", {"GROQ_API_KEY": "test-key-0001-abcdef"})
-    assert [message] == [str(each) for each in loaded.inactive]
 
 
 def test_removing_a_row_makes_a_feature_active(load_text: Load) -> None:

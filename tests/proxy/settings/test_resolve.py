@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import resolve
 from proxy.settings.load import Loaded
 
 Load = Callable[..., Loaded]
@@ -112,15 +111,6 @@ def test_a_key_that_is_named_must_exist_where_none_is_needed(load_text: Load) ->
         "providers: {p: {adapter: openai, base_url: 'http://a/v1', api_key: env:A}, s: {adapter: sandbox}}"
     )
     assert "the environment variable A is not set" == loaded.settings.providers["p"].disabled
-
-
-def test_a_planned_adapter_is_accepted_and_disabled(load_text: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its secret is not asked for."""
-    monkeypatch.setattr(resolve, "PLANNED", frozenset({"groq"}))
-    loaded = load_text(
-        "providers: {g: {adapter: groq, api_key: env:A, required: true}, s: {adapter: sandbox}}"
-    )
-    assert 'adapter "groq" is not yet active' == loaded.settings.providers["g"].disabled
 
 
 def test_literal_secrets_are_refused_and_never_repeated(refused: Refused) -> None:

@@ -111,7 +111,7 @@ def test_every_line_of_the_example_with_a_key_has_a_comment() -> None:
 
 
 def test_the_example_loads_without_problems_and_without_surprises() -> None:
-    """With its variables set: no problem, and no warning but for what is disabled as planned."""
+    """With its variables set: no problem, and no warning but for a file that is mounted elsewhere."""
     environ = {
         "OPENAI_API_KEY": "test-key-0001-abcdef",
         "OPENAI_API_KEY_2": "test-key-0002-abcdef",
@@ -122,7 +122,7 @@ def test_the_example_loads_without_problems_and_without_surprises() -> None:
         "AWS_SESSION_TOKEN": "test-key-0007-abcdef",
     }
     loaded = load(EXAMPLE, environ=environ, flags={}, default_models=b"{models: [], tiers: {}}")
-    assert () == loaded.warnings
+    assert ["providers.vertex-eu.token"] == [warning.path for warning in loaded.warnings]
     assert ["acme-web"] == [key.id for key in loaded.settings.keys]
     assert loaded.settings.providers["openai"].disabled is None
 
