@@ -11,9 +11,11 @@ import orjson
 
 from providers import events
 from providers.conversation import merged
-from providers.types import Completion, Frame, Usage
+from providers.types import Completion, Frame, UpstreamError, Usage
 
 _Said = events.Text | events.Reasoning | events.Refusal | events.ToolDelta | events.Opaque
+
+_TOO_DEEP: Final = "the provider's answer is nested too deeply"
 
 _TEXT_HEAD: Final = b'"delta":{"content":'
 _TEXT_TAIL: Final = b'},"logprobs":null,"finish_reason":null}]}\n\n'
@@ -82,7 +84,11 @@ class Renderer:
 
     def _frame(self, listed: list[dict[str, Any]], **marks: Any) -> Frame:
         members = {**self._base, "choices": listed}
-        return Frame(b"data: " + orjson.dumps(members) + b"\n\n", marked=True, members=members, **marks)
+        try:
+            written = orjson.dumps(members)
+        except orjson.JSONEncodeError:
+            return Frame(b"", marked=True, error=UpstreamError("protocol", _TOO_DEEP))
+        return Frame(b"data: " + written + b"\n\n", marked=True, members=members, **marks)
 
 
 def assemble(said: Sequence[events.Event], *, answer_id: str, model: str, created_s: int) -> Completion:
@@ -115,7 +121,11 @@ def assemble(said: Sequence[events.Event], *, answer_id: str, model: str, create
                 choices.setdefault(event.choice, _Choice(event.choice)).add(event)
     members["choices"] = [choices[index].members() for index in sorted(choices)]
     text_bytes = sum(choice.text_bytes for choice in choices.values()) if usage is None else 0
-    return Completion(orjson.dumps(members), members, usage, text_bytes // 4 + 1 if usage is None else 0)
+    try:
+        written = orjson.dumps(members)
+    except orjson.JSONEncodeError:
+        raise UpstreamError("protocol", _TOO_DEEP) from None
+    return Completion(written, members, usage, text_bytes // 4 + 1 if usage is None else 0)
 
 
 @dataclass(slots=True)

@@ -93,13 +93,13 @@ class Answer:
 
     def delta(self, index: int, delta: Mapping[str, Any]) -> list[events.Event]:
         """A piece of a block."""
-        kind = delta.get("type")
-        if kind == "text_delta":
-            return self._text(_string(delta, "text"))
+        if delta.get("type") == "text_delta":  # by far the most
+            text = delta.get("text")
+            return self._text(text) if isinstance(text, str) else []
         opened = self._blocks.get(index)
         if opened is None:
             return []
-        match kind:
+        match delta.get("type"):
             case "input_json_delta":
                 return self._arguments(opened, _string(delta, "partial_json"))
             case "thinking_delta":
@@ -257,7 +257,8 @@ class Decoder:
         kind = members.get("type")
         answer = self._answer
         if kind == "content_block_delta":
-            return answer.delta(_index(members), _object(members, "delta"))
+            delta = members.get("delta")
+            return answer.delta(_index(members), delta) if isinstance(delta, dict) else []
         if kind == "error" or (kind is None and members.get("error")):
             return [events.Broken(problem_of(members.get("error"), self._rules))]
         match kind:

@@ -17,6 +17,18 @@ import orjson
 from providers.types import UpstreamError
 from providers.upstreams.failures import Rule, classify
 
+_CREDENTIALS: Final = frozenset(
+    {
+        "accessdeniedexception",
+        "expiredtokenexception",
+        "incompletesignatureexception",
+        "invalidclienttokenid",
+        "invalidsignatureexception",
+        "missingauthenticationtokenexception",
+        "optinrequired",
+        "unrecognizedclientexception",
+    }
+)
 _BAD: Final = frozenset({400})
 _TOO_MANY: Final = frozenset({429})
 
@@ -45,18 +57,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "auth",
         statuses=frozenset({400, 401, 403}),
-        words=frozenset(
-            {
-                "accessdeniedexception",
-                "expiredtokenexception",
-                "incompletesignatureexception",
-                "invalidclienttokenid",
-                "invalidsignatureexception",
-                "missingauthenticationtokenexception",
-                "optinrequired",
-                "unrecognizedclientexception",
-            }
-        ),
+        words=_CREDENTIALS,
     ),
     # A day's tokens are gone; the other throttles are of a minute.
     Rule("rate_limited", statuses=_TOO_MANY, pattern=re.compile(r"\bper day\b", re.IGNORECASE)),
@@ -68,7 +69,7 @@ RULES: Final[tuple[Rule, ...]] = (
 
 _STATUS: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "accessdeniedexception": 403,
+        **dict.fromkeys(_CREDENTIALS, 403),
         "internalserverexception": 500,
         "modelerrorexception": 424,
         "modelnotreadyexception": 429,

@@ -142,6 +142,8 @@ class _Choice:
     text: list[str] = field(default_factory=list)
     text_chars: int = 0
     calls: int = 0
+    images: int = 0
+    others: int = 0  # parts without a word of OpenAI's
     blocks: int = 0  # entries in `reasoning_details`
     thinking: bool = False  # the last piece was a thought, so that the next one belongs to it
     reason: str = ""  # kept back: a server-side tool is still running
@@ -286,7 +288,7 @@ class Answer:
                 _text(choice, text, signature, found)
         else:
             choice.thinking = False
-            found += _others(choice.index, part)
+            found += _others(choice, part)
 
     def _call(
         self, choice: _Choice, call: Mapping[str, Any], signature: str, found: list[events.Event]
@@ -346,20 +348,27 @@ def _signed(choice: _Choice, signature: str, place: str) -> dict[str, Any]:
     }
 
 
-def _others(index: int, part: Mapping[str, Any]) -> Iterator[events.Event]:
-    """Media the model made, and parts that have no word in OpenAI's vocabulary (code that ran, tools at Google's)."""
+def _others(choice: _Choice, part: Mapping[str, Any]) -> Iterator[events.Event]:
+    """Media the model made, and parts that have no word in OpenAI's vocabulary (code that ran, tools at Google's).
+
+    Numbered, for OpenAI's own package gathers the lists of a stream by `index`.
+    """
     media = object_of(part, "inlineData")
     media_type, data = _string(media, "mimeType"), _string(media, "data")
     if part.get("thought") is True:
         return  # a draft of an image
     if data and media_type.startswith("image/"):
-        image = {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}}
-        yield events.Opaque(index, "images", [image])
+        url = {"url": f"data:{media_type};base64,{data}"}
+        yield events.Opaque(
+            choice.index, "images", [{"type": "image_url", "image_url": url, "index": choice.images}]
+        )
+        choice.images += 1
         return
     told = {name: value for name, value in part.items() if name not in _OF_A_PART and value is not None}
     if told:
         orjson.dumps(told)  # too deep for that, and nobody could pass it on
-        yield events.Opaque(index, "gemini_parts", [told])
+        yield events.Opaque(choice.index, "gemini_parts", [{**told, "index": choice.others}])
+        choice.others += 1
 
 
 def _broken(message: str) -> events.Broken:

@@ -18,7 +18,7 @@ class Citations:
         self._told: set[tuple[str, int, int]] = set()
 
     def read(self, name: str, cited: Mapping[str, Any], text: Sequence[str]) -> list[dict[str, Any]]:
-        """Annotations that are new.
+        """Annotations that are new, numbered: OpenAI's own package gathers the lists of a stream by `index`.
 
         Args:
             name: of the member that `cited` is.
@@ -38,7 +38,7 @@ class Citations:
                 "start_index": _chars(said, start_byte),
                 "end_index": _chars(said, end_byte),
             }
-            made.append({"type": "url_citation", "url_citation": citation})
+            made.append({"type": "url_citation", "url_citation": citation, "index": len(self._told) - 1})
         return made
 
 

@@ -376,3 +376,16 @@ def test_options_nested_too_deeply_are_refused() -> None:
             b'{"model":"m","messages":[{}],"stream":true,"stream_options":{"x":' + deep + b"}}"
         )
     assert "stream_options" == refused.value.param
+
+
+def test_what_cannot_be_written_is_a_failure() -> None:
+    """Values nested more deeply than can be written end the answer; no other exception escapes."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    event = events.Opaque(0, "annotations", deep)
+    frame = CLIENT.renderer(answer_id="r", model="m", created_s=1).render(event)
+    assert frame.error is not None
+    assert ("protocol", b"") == (frame.error.kind, frame.raw)
+    with pytest.raises(UpstreamError, match="too deeply"):
+        CLIENT.assemble([event], answer_id="r", model="m", created_s=1)

@@ -534,7 +534,7 @@ def test_exceptions_in_the_stream(
     payload: Any,
     kind: str,
     status: int,
-    again: bool,
+    again: bool,  # noqa: FBT001 - a table
     overflow: bool,  # noqa: FBT001 - a table
 ) -> None:
     """An exception in the middle of an answer is its end, of the kind that its name says; nothing comes behind it."""
@@ -598,8 +598,8 @@ def test_damage() -> None:
         (b'{"message":"Too many requests","__type":"ThrottlingException"}', "rate_limited", 429),
         (
             b'{"__type":"com.amazon.coral.service#UnrecognizedClientException","Message":"bad"}',
-            "overloaded",
-            0,
+            "auth",
+            403,
         ),
         (b'{"Message":"User is not authorized","code":"AccessDeniedException"}', "auth", 403),
         (b'{"message":"Something"}', "overloaded", 0),
@@ -628,7 +628,7 @@ def test_errors_under_status_200(body: bytes, kind: str, status: int) -> None:
         (400, "ValidationException", {"message": "The provided model identifier is invalid."},
          "auth", False, False),
         (400, "ValidationException",
-         {"message": "Invocation of model ID x.y-v1:0 with on-demand throughput isn’t supported. Retry"},
+         {"message": "Invocation of model ID x.y-v1:0 with on-demand throughput isn\u2019t supported. Retry"},
          "auth", False, False),
         (400, "ValidationException", {"message": "Malformed input request: #: extraneous key [x]"},
          "bad_request", False, False),
@@ -653,7 +653,7 @@ def test_errors(
     header: str,
     body: Any,
     kind: str,
-    again: bool,
+    again: bool,  # noqa: FBT001 - a table
     overflow: bool,  # noqa: FBT001 - a table
 ) -> None:
     """Each exception has its kind, whether its name stands in the header, where it has a tail, or in the body."""

@@ -1,6 +1,7 @@
 """Requests to Cohere: every member of OpenAI's vocabulary is translated, named as lacking, or named as left out."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import orjson
@@ -13,7 +14,7 @@ from tests.support.recordings import Recording
 
 DIALECT: Final = CohereChat()
 HELLO: Final = [{"role": "user", "content": "Hello"}]
-TOOL: Final = {
+TOOL: Final[dict[str, Any]] = {
     "type": "function",
     "function": {
         "name": "look",
@@ -296,7 +297,7 @@ EXCHANGES: Final = {recording.id: recording for recording in exchanges("cohere",
 TURNS: Final = [
     (EXCHANGES[first], EXCHANGES[second])
     for names in groups().values()
-    for first, second in zip(names, names[1:], strict=False)
+    for first, second in pairwise(names)
     if first in EXCHANGES and second in EXCHANGES
 ]
 
@@ -337,9 +338,9 @@ def test_recorded_requests(recording: Recording) -> None:
     if recorded.get("documents"):
         given["documents"] = recorded["documents"]
     made = sent(asking(recorded["messages"], **given))
-    for name in recorded:
-        if name not in ("model", "messages", "stream") and recorded[name]:
-            assert recorded[name] == made[name]
+    for name, value in recorded.items():
+        if name not in ("model", "messages", "stream") and value:
+            assert value == made[name]
     assert [plain(message) for message in recorded["messages"]] == [
         plain(message) for message in made["messages"]
     ]

@@ -417,12 +417,12 @@ def test_code_that_runs_at_googles() -> None:
     code = {"executableCode": {"language": "PYTHON", "code": "print(1)"}}
     result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n"}}
     assert [
-        Opaque(0, "gemini_parts", [code]),
-        Opaque(0, "gemini_parts", [result]),
+        Opaque(0, "gemini_parts", [{**code, "index": 0}]),
+        Opaque(0, "gemini_parts", [{**result, "index": 1}]),
         Text(0, "one"),
         Finish(0, "stop", "STOP"),
     ] == read(candidate(code, finishReason="STOP"), candidate(result), SAID, STOP)
-    assert [Opaque(0, "gemini_parts", [code]), Finish(0, "stop", "STOP")] == read(
+    assert [Opaque(0, "gemini_parts", [{**code, "index": 0}]), Finish(0, "stop", "STOP")] == read(
         candidate(code, finishReason="STOP")
     )
 
@@ -431,13 +431,13 @@ def test_images() -> None:
     """Images the model made are told as OpenRouter tells them; drafts among its thoughts are not."""
     image = {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}
     said = read(candidate({**image, "thought": True}, image, finishReason="STOP"))
-    assert [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}] == answer_of(
-        said
-    ).message["images"]
+    url = {"url": "data:image/png;base64,QUJD"}
+    expected = [{"type": "image_url", "image_url": url, "index": 0}]
+    assert expected == answer_of(said).message["images"]
 
 
 def test_citations() -> None:
-    """Sources become annotations, once each, with places in characters where Google counts bytes."""
+    """Sources become annotations, once each and numbered, with places in characters where Google counts bytes."""
     text = "é is a letter. So is b."
     grounding = {
         "groundingChunks": [
@@ -452,14 +452,14 @@ def test_citations() -> None:
         candidate({"text": ""}, groundingMetadata=grounding, finishReason="STOP"),
     )
 
-    def citation(url: str, title: str, end: int) -> dict[str, Any]:
+    def citation(index: int, url: str, title: str, end: int) -> dict[str, Any]:
         place = {"url": url, "title": title, "start_index": 0, "end_index": end}
-        return {"type": "url_citation", "url_citation": place}
+        return {"type": "url_citation", "url_citation": place, "index": index}
 
     assert [
-        citation("https://a.example", "a", 14),
-        citation("https://b.example", "https://b.example", 14),
-        citation("gs://bucket/c", "c", 0),
+        citation(0, "https://a.example", "a", 14),
+        citation(1, "https://b.example", "https://b.example", 14),
+        citation(2, "gs://bucket/c", "c", 0),
     ] == answer_of(said).message["annotations"]
 
 
