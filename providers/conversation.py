@@ -183,6 +183,7 @@ def merged(details: Any) -> tuple[Mapping[str, Any], ...]:
             last is None
             or piece.get("index") is None
             or any(last.get(name) != piece.get(name) for name in ("type", "index"))
+            or (piece.get("id") is not None and last.get("id") not in (None, piece["id"]))
         ):
             blocks.append(dict(piece))
             continue
@@ -289,14 +290,18 @@ def _tools(members: Mapping[str, Any]) -> Iterator[Tool]:
     if listed is not None and not isinstance(listed, list):
         raise RequestError("`tools` must be a list", param="tools")
     for number, tool in enumerate(listed or ()):
-        if not isinstance(tool, dict) or tool.get("type", "function") != "function":
+        if (
+            not isinstance(tool, dict)
+            or tool.get("type", "function" if "function" in tool else "") != "function"
+        ):
             continue  # tools of a provider's own: a dialect that has them reads `Canonical.members`
         function = _object(tool, "function")
         if not function.get("name"):
             where = f"tools[{number}].function.name"
             raise RequestError(f"`{where}` is missing", param=where)
         yield _tool(function, tool.get("cache_control") or function.get("cache_control"))
-    for function in members.get("functions") or ():
+    older = members.get("functions")
+    for function in older if isinstance(older, list) else ():
         if isinstance(function, dict):
             yield _tool(function, None)
 

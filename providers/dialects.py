@@ -36,8 +36,15 @@ class Reader(Protocol):
 class PlainUpstream(Protocol):
     """One provider's dialect of an operation without streams. Frozen; shared by all requests."""
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
-        """Members that this request needs and the provider does not have."""
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:
+        """What this request needs and the provider does not have, by path.
+
+        Args:
+            model: the provider's name of it; without one, only what none of its models has.
+
+        Raises:
+            RequestError: the request cannot be read.
+        """
         ...
 
     def drops(self, request: Canonical) -> tuple[str, ...]:
@@ -50,7 +57,7 @@ class PlainUpstream(Protocol):
 class Embedder(PlainUpstream, Protocol):
     """One provider's dialect of embeddings: answers come out in OpenAI's shape."""
 
-    def decode(self, body: bytes) -> Completion: ...
+    def decode(self, body: bytes, request: Canonical) -> Completion: ...
 
 
 class Upstream(PlainUpstream, Protocol):

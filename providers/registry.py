@@ -275,6 +275,7 @@ _FOREIGN: Final = (
         embeddings=None,
         rate_limits=rate_limits.ANTHROPIC,
         dialects_at=_anthropic_at,
+        forward_headers=("anthropic-beta",),
         headers=(("anthropic-version", "2023-06-01"),),  # docs.claude.com/en/api/versioning, November 2026
     ),
     Adapter(

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from urllib.parse import quote
 
 from providers import events
-from providers.types import Canonical, RequestError, UpstreamError, UpstreamRequest
+from providers.types import Canonical, UpstreamError, UpstreamRequest
 from providers.upstreams import bedrock_answers, bedrock_failures
 from providers.upstreams import bedrock_requests as requests
 from providers.upstreams.bedrock_answers import Decoder
@@ -48,16 +48,16 @@ class BedrockConverse:
         return UpstreamRequest(path, requests.written(made))
 
     def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:
-        """Members and parts that this request needs and the provider lacks; also what cannot be read at all.
+        """Members and parts that this request needs and the provider lacks; sent all the same, where possible.
 
         Args:
             model: the provider's name of it; without one, only what no model has.
+
+        Raises:
+            RequestError: something in it has no meaning.
         """
         found = requests.lacks(request, traits(model) if model else ANY, known=bool(model))
-        try:
-            return tuple(dict.fromkeys(found))
-        except RequestError as problem:
-            return (problem.param or "messages",)
+        return tuple(dict.fromkeys(found))
 
     def drops(self, request: Canonical) -> tuple[str, ...]:
         """Members that say something but are left out."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest, Usage
-from providers.upstreams import bedrock_failures
+from providers.upstreams import bedrock_failures, vectors
 from providers.upstreams.bedrock import path_for
 from providers.upstreams.openai_chat_members import matters
 
@@ -26,7 +26,7 @@ _DEFAULT_INPUT_TYPE: Final = "search_document"  # Cohere wants one; OpenAI's cli
 
 @dataclass(frozen=True, slots=True)
 class BedrockEmbeddings:
-    """The dialect. Vectors come out as lists of numbers, also where `base64` was asked for: the provider has none."""
+    """The dialect."""
 
     def encode(self, request: Canonical, model: str) -> UpstreamRequest:
         """The provider's request."""
@@ -60,7 +60,7 @@ class BedrockEmbeddings:
             name for name, value in request.members.items() if name not in known and matters(name, value)
         )
 
-    def decode(self, body: bytes) -> Completion:
+    def decode(self, body: bytes, request: Canonical | None = None) -> Completion:
         """An answer, in OpenAI's shape.
 
         Raises:
@@ -70,23 +70,15 @@ class BedrockEmbeddings:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
             raise UpstreamError("protocol", "the provider's answer is not JSON") from None
-        vectors = _vectors(answer) if isinstance(answer, dict) else None
-        if not vectors:
+        found = _vectors(answer) if isinstance(answer, dict) else None
+        if not found:
             error = bedrock_failures.in_answer(answer) if isinstance(answer, dict) else None
             raise error or UpstreamError("protocol", "the provider's answer has no embeddings")
         count = answer.get("inputTextTokenCount")
         usage = None
         if isinstance(count, int):
             usage = Usage(count, 0, reported={"prompt_tokens": count, "total_tokens": count})
-        members: dict[str, Any] = {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": index, "embedding": vector}
-                for index, vector in enumerate(vectors)
-            ],
-            "model": "",
-        }
-        return Completion(orjson.dumps(members), members, usage)
+        return vectors.answer(found, usage, request)
 
 
 def _titan(texts: Sequence[str], members: Mapping[str, Any]) -> dict[str, Any]:

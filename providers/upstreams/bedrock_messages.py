@@ -67,6 +67,16 @@ def missing(said: Conversation) -> Iterator[str]:
                 yield part.where
 
 
+def is_blank(said: Conversation) -> bool:
+    """Whether nothing would be left to send: blank texts are refused."""
+    return not any(
+        message.role == "tool"
+        or message.calls
+        or any(part.kind not in ("text", "refusal") or part.text.strip() for part in message.parts)
+        for message in said.messages
+    )
+
+
 def system(said: Conversation, traits: Traits) -> list[Block]:
     """Blocks of the system prompt."""
     blocks: list[Block] = []

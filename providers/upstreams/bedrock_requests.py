@@ -71,14 +71,11 @@ def body(request: Canonical, traits: Traits, default_tokens: int) -> dict[str, A
         default_tokens: room for the answer itself, where thinking has a budget and the client set no limit.
 
     Raises:
-        RequestError: something in it has no meaning, or nothing is left of it.
+        RequestError: something in it has no meaning.
     """
     members = request.members
     said = conversation.read(request)
-    turns = messages.turns(said, members, traits)
-    if not turns:
-        raise RequestError("`messages` must hold something that is not blank", param="messages")
-    made: dict[str, Any] = {"messages": turns}
+    made: dict[str, Any] = {"messages": messages.turns(said, members, traits)}
     if system := messages.system(said, traits):
         made["system"] = system
     fields: dict[str, Any] = {name: members[name] for name in _OF_MODELS if members.get(name) is not None}
@@ -110,13 +107,15 @@ def lacks(request: Canonical, traits: Traits, *, known: bool) -> Iterator[str]:
         known: `traits` are those of a model; otherwise only what no model has is named.
 
     Raises:
-        RequestError: something in it has no meaning.
+        RequestError: something in it has no meaning, or it says nothing.
     """
     members = request.members
     for name in members:
         if name in _MISSING and matters(name, members[name]) and members[name] != _NEUTRAL.get(name):
             yield name
     said = conversation.read(request)
+    if messages.is_blank(said):
+        raise RequestError("`messages` must hold something that is not blank", param="messages")
     yield from messages.missing(said)
     wanted = wish(members)
     yield from _lacking_sampling(members, traits, wanted, known=known)

@@ -11,7 +11,7 @@ import orjson
 
 from providers import events
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest, Usage
-from providers.upstreams import cohere_answers, cohere_requests
+from providers.upstreams import cohere_answers, cohere_requests, vectors
 from providers.upstreams.cohere_answers import FAILURES, Decoder
 from providers.upstreams.failures import classify, from_body
 from providers.upstreams.openai_chat_chunks import object_of
@@ -57,7 +57,7 @@ class CohereChat:
         """
         return UpstreamRequest(f"{self.prefix}/chat", cohere_requests.body(request, model))
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """What this request needs and Cohere does not have, by path."""
         return tuple(cohere_requests.lacking(request))
 
@@ -95,7 +95,7 @@ class CohereEmbeddings:
         """The dialect for a place."""
         return cls(prefix=version_prefix(base_url))
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """What this request needs and Cohere does not have, by path: token ids, more texts than it takes at once."""
         members = request.members
         lacking = [
@@ -129,14 +129,14 @@ class CohereEmbeddings:
             "model": model,
             "texts": [given] if isinstance(given, str) else given,
             "input_type": "search_document",
-            "embedding_types": [members.get("encoding_format") or "float"],
+            "embedding_types": ["float"],  # base64 is made here: what Cohere's holds is not documented
             "output_dimension": members.get("dimensions"),
         }
         made |= {name: members[name] for name in _EMBEDDING_PASSED_ON if members.get(name) is not None}
         body = orjson.dumps({name: value for name, value in made.items() if value is not None})
         return UpstreamRequest(f"{self.prefix}/embed", body)
 
-    def decode(self, body: bytes) -> Completion:
+    def decode(self, body: bytes, request: Canonical | None = None) -> Completion:
         """An answer, in OpenAI's shape. Cohere does not say which model it was.
 
         Raises:
@@ -148,22 +148,13 @@ class CohereEmbeddings:
             raise UpstreamError("protocol", "the provider's answer is not JSON") from None
         if not isinstance(members, dict):
             raise UpstreamError("protocol", "the provider's answer is no JSON object")
-        vectors = _vectors(members.get("embeddings"))
-        if not vectors:
+        found = _vectors(members.get("embeddings"))
+        if not found:
             if members.get("message") or members.get("error"):
                 raise from_body(members.get("error") or members, status=200, rules=FAILURES)
             raise UpstreamError("protocol", "the provider's answer has no embeddings")
         usage = _embedding_usage(object_of(members, "meta"))
-        made = {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": index, "embedding": vector}
-                for index, vector in enumerate(vectors)
-            ],
-            "model": "",
-            "usage": None if usage is None else dict(usage.reported),
-        }
-        return Completion(orjson.dumps(made), made, usage)
+        return vectors.answer(found, usage, request)
 
 
 def _vectors(embeddings: Any) -> list[Any]:

@@ -4,9 +4,6 @@ Sources: ai.google.dev/api/embeddings, docs.cloud.google.com/vertex-ai (page "te
 google.cloud.aiplatform.v1 EmbedContentRequest, November 2026, and recorded answers.
 """
 
-import base64
-import sys
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -14,6 +11,7 @@ from typing import Any, Final, Self
 import orjson
 
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest, Usage
+from providers.upstreams import vectors
 from providers.upstreams.failures import Rule, from_body
 from providers.upstreams.gemini import gemini_models, path_of, vertex_models
 from providers.upstreams.openai_chat_chunks import object_of
@@ -49,7 +47,7 @@ class GeminiEmbeddings:
         """Vertex AI behind a base URL."""
         return cls(models=vertex_models(base_url, project, location), vertex=True)
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """What this request needs and Google does not have: token ids, more texts than it takes at once."""
         members = request.members
         lacking = [
@@ -122,21 +120,11 @@ class GeminiEmbeddings:
             raise UpstreamError("protocol", "the provider's answer is no JSON object")
         if members.get("error"):
             raise from_body(members["error"], status=200, rules=self.failures)
-        vectors = _vectors(members)
-        if not vectors:
+        found = _vectors(members)
+        if not found:
             raise UpstreamError("protocol", "the provider's answer has no embeddings")
         usage = _usage(members)
-        in_base64 = request is not None and request.members.get("encoding_format") == "base64"
-        made = {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": index, "embedding": _base64(vector) if in_base64 else vector}
-                for index, vector in enumerate(vectors)
-            ],
-            "model": "" if request is None else request.model,
-            "usage": None if usage is None else dict(usage.reported),
-        }
-        return Completion(orjson.dumps(made), made, usage)
+        return vectors.answer(found, usage, request)
 
 
 def _content(text: str) -> dict[str, Any]:
@@ -178,14 +166,6 @@ def _usage(members: Mapping[str, Any]) -> Usage | None:
         return None
     tokens = sum(counts)
     return Usage(tokens, 0, reported={"prompt_tokens": tokens, "total_tokens": tokens})
-
-
-def _base64(vector: Sequence[float]) -> str:
-    """Little-endian numbers of four bytes."""
-    numbers = array("f", vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return base64.b64encode(numbers.tobytes()).decode()
 
 
 def _is_number(value: Any) -> bool:

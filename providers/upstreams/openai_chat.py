@@ -104,7 +104,7 @@ class OpenAIChat:
         path = self.endpoint.path_for("chat/completions", model)
         return UpstreamRequest(path, splice(request.raw, request.layout, put, drop))
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """Members that this request needs and the provider does not have; they are sent all the same."""
         refused = self._refused(request)
         return tuple(name for name in refused if name not in HARMLESS) if refused else ()

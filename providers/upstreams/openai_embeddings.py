@@ -36,7 +36,7 @@ class OpenAIEmbeddings:
     refuses: frozenset[str] = frozenset()
     failures: tuple[Rule, ...] = ()
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """Members that this request needs and the provider does not have."""
         return tuple(name for name in self._refused(request) if name not in HARMLESS)
 
@@ -62,7 +62,7 @@ class OpenAIEmbeddings:
         body = splice(request.raw, request.layout, {"model": orjson.dumps(model)}, drop)
         return UpstreamRequest(self.endpoint.path_for("embeddings", model), body)
 
-    def decode(self, body: bytes) -> Completion:
+    def decode(self, body: bytes, request: Canonical | None = None) -> Completion:  # noqa: ARG002 - it says all itself
         """An answer.
 
         Raises:

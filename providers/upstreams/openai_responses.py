@@ -38,7 +38,7 @@ class OpenAIResponses:
             self.path, openai_responses_requests.body(request, model, self.reasoning_format)
         )
 
-    def lacks(self, request: Canonical) -> tuple[str, ...]:
+    def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """What this request needs and Responses does not have, by path."""
         return tuple(openai_responses_requests.lacking(request))
 

@@ -211,7 +211,7 @@ class Dispatch:
         """
         embedder = lane.provider.adapter.embeddings
         if job.client.operation == "embeddings" and embedder is not None:
-            completion = embedder.decode(body)
+            completion = embedder.decode(body, job.request)
         else:
             completion = whole(
                 lane.provider.dialect,

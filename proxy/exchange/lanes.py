@@ -96,7 +96,7 @@ class Lanes:
         for attempt in plan.attempts:
             dialect = self._providers[attempt.backend.provider].speaking(operation)
             try:
-                lacks = (operation,) if dialect is None else dialect.lacks(request)
+                lacks = (operation,) if dialect is None else dialect.lacks(request, attempt.backend.model)
             except RequestError as problem:  # a dialect that has to read more of it than others do
                 unreadable, lacks = problem, (problem.param or "messages",)
             if lacks:

@@ -120,9 +120,7 @@ def differences(expected: Reading, actual: Reading) -> dict[str, tuple[Any, Any]
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def check(
-    recording: Recording, actual: Reading, table: Differences, expected: Reading | None = None
-) -> None:
+def check(recording: Recording, actual: Reading, table: Differences, expected: Reading | None = None) -> None:
     """The answer reads as expected, except for what the table lists; and what it lists does differ, as it says.
 
     Args:
@@ -149,9 +147,7 @@ def named_by_member(exchange: Exchange) -> str:
     return name
 
 
-def player(
-    recordings: Iterable[Recording], named: Callable[[Exchange], str] = named_by_member
-) -> Script:
+def player(recordings: Iterable[Recording], named: Callable[[Exchange], str] = named_by_member) -> Script:
     """Answers each request as recorded: status, headers, and the body in the pieces in which it came.
 
     Args:

@@ -33,7 +33,12 @@ _REASONS: Final[Mapping[str, Mapping[str | None, str]]] = {
         "guardrail_intervened": "content_filter",
     },
     "cohere": {"COMPLETE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"},
-    "gemini": {"STOP": "stop", "MAX_TOKENS": "length", "RECITATION": "content_filter", None: "content_filter"},
+    "gemini": {
+        "STOP": "stop",
+        "MAX_TOKENS": "length",
+        "RECITATION": "content_filter",
+        None: "content_filter",
+    },
     "openai-responses": {"completed": "stop", "incomplete": "length"},
 }
 
@@ -59,7 +64,9 @@ def in_openais_words(recording: Recording) -> Reading:
     note = observed().get(recording.id) or _spelled_out(recording)
     if "error" in note:
         error = note["error"]
-        return Reading(failure=Failure(error["class"].partition(".")[2], str(error["status"]), error["message"]))
+        return Reading(
+            failure=Failure(error["class"].partition(".")[2], str(error["status"]), error["message"])
+        )
     dialect = ADAPTERS[recording.provider, recording.endpoint]
     calls = tuple(
         Call(call["id"], call["name"], in_one_form(call["arguments"])) for call in note["tool_calls"]

@@ -81,7 +81,7 @@ def make_target(url: str, headers: Sequence[tuple[str, str]], *, proxy: str | No
         headers: authentication and what else the provider needs.
         proxy: URL of an HTTP proxy, or `None`.
     """
-    address = URL(url)
+    address = URL(url, encoded=True)  # as it is: a signature covers how it is written
     peer = ClientRequest(
         "POST", address, loop=asyncio.get_running_loop(), proxy=URL(proxy) if proxy else None, ssl=True
     )

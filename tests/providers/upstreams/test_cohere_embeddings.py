@@ -1,5 +1,7 @@
 """Cohere's embeddings for clients of OpenAI's."""
 
+import base64
+import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,7 +33,7 @@ def sent(request: Canonical) -> dict[str, Any]:
     [
         ({}, {}),
         ({"input": ["a", "b"]}, {"texts": ["a", "b"]}),
-        ({"encoding_format": "base64"}, {"embedding_types": ["base64"]}),
+        ({"encoding_format": "base64"}, {}),
         ({"encoding_format": "float"}, {}),
         ({"dimensions": 256}, {"output_dimension": 256}),
         (
@@ -102,6 +104,15 @@ def test_answers() -> None:
         "total_tokens": 4,
         "billed_units": {"input_tokens": 4},
     } == completion.usage.reported
+
+
+def test_base64_is_made_here() -> None:
+    """Vectors are asked for as numbers; a client that wants base64 gets four little-endian bytes each."""
+    request = asking(encoding_format="base64")
+    completion = DIALECT.decode(b'{"embeddings":{"float":[[1.0,-2.5]]}}', request)
+    (entry,) = completion.members["data"]
+    assert (1.0, -2.5) == struct.unpack("<2f", base64.b64decode(entry["embedding"]))
+    assert request.model == completion.members["model"]
 
 
 def test_base64_stays() -> None:

@@ -92,7 +92,6 @@ def test_another_port() -> None:
     assert authorization(outgoing, KEYS, signed) == signed["authorization"]
 
 
-@pytest.mark.xfail(strict=True, reason="the transport's URLs lose the escapes of colons")
 @pytest.mark.parametrize("model", MODELS[1:])
 async def test_the_signed_path_is_the_one_that_is_sent(model: str) -> None:
     """What leaves on the wire has the path that was signed, escapes and all."""
