@@ -21,7 +21,8 @@ _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"
 _TEXTS: Final = ("text/", "application/json", "application/xml")
 _WEB: Final = ("http://", "https://")
 # Claude's signatures hold wherever it runs.
-_OWN_FORMATS: Final = (REASONING_FORMAT, "amazon-bedrock-v1", None)
+_BEDROCK_FORMAT: Final = "amazon-bedrock-v1"
+_OWN_FORMATS: Final = (REASONING_FORMAT, _BEDROCK_FORMAT, None)
 
 # Blocks in Anthropic's own spelling, which some clients send among OpenAI's parts.
 _OWN_BLOCKS: Final = frozenset(
@@ -125,7 +126,13 @@ def _reasoning(entry: Mapping[str, Any]) -> Block | None:
     if entry.get("format") not in _OWN_FORMATS:
         return None
     if entry.get("type") == "reasoning.encrypted" and isinstance(entry.get("data"), str):
-        return {"type": "redacted_thinking", "data": entry["data"]}
+        data = entry["data"]
+        if entry.get("format") == _BEDROCK_FORMAT:  # there the same data is written in base64 once more
+            try:
+                data = base64.b64decode(data, validate=True).decode()
+            except ValueError:
+                return None
+        return {"type": "redacted_thinking", "data": data}
     signature = entry.get("signature")
     if entry.get("type") != "reasoning.text" or not isinstance(signature, str) or not signature:
         return None
