@@ -6,12 +6,13 @@ The translation here is written from the vendors' documentation and knows nothin
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 import orjson
 
 from tests.support.observed import Call, Failure, Reading
-from tests.support.recordings import Recording, chunk_of, frames_of, observed
+from tests.support.recordings import DIRECTORY, Recording, chunk_of, frames_of, observed
 from tests.support.scripted import Exchange
 from tests.support.translating import ADAPTERS
 
@@ -49,6 +50,15 @@ def adapter_of(recording: Recording) -> str:
     return "vertex" if (adapter, recording.provider) == ("gemini", "vertex") else adapter
 
 
+@cache
+def model_names() -> Mapping[str, str]:
+    """The provider's name of the model that was asked, by id of a recording; empty when there is no set."""
+    if not DIRECTORY.is_dir():
+        return {}
+    index = orjson.loads((DIRECTORY / "index.json").read_bytes())
+    return {entry["id"]: entry["model"] or "a-model" for entry in index}
+
+
 def asking_for(recording: Recording) -> list[dict[str, str]]:
     """Messages that name the recording to be played: words travel in every dialect, unknown members do not."""
     return [{"role": "user", "content": f"Please play the recording {recording.id}."}]
@@ -56,7 +66,8 @@ def asking_for(recording: Recording) -> list[dict[str, str]]:
 
 def named_in_words(exchange: Exchange) -> str:
     """The recording that the last message of that kind in a request names."""
-    return _SAID.findall(exchange.body)[-1].decode()
+    name: bytes = _SAID.findall(exchange.body)[-1]
+    return name.decode()
 
 
 def in_openais_words(recording: Recording) -> Reading:

@@ -104,8 +104,6 @@ NOT_ACCUMULATED: Final[Mapping[str, str]] = {
     "anthropic-messages-stream-citations-267ffc05-0": _LISTS,
     "bedrock-converse-stream-stream-document-in-d63b64bb-0": _LISTS,
     "cohere-v2_chat-stream-reasoning-9f683d59-0": _LISTS,
-    "gemini-streamGenerateContent-stream-content-filter-2db12dfb-0": _LISTS,
-    "gemini-streamGenerateContent-stream-text-81cd8d37-0": _LISTS,
     "openai-responses-stream-citations-770e1d07-0": _LISTS,
 }
 
@@ -113,8 +111,8 @@ AUTH: Final = (502, "auth", "auth")
 OVERFLOW: Final = (400, "context_length_exceeded", "bad_request")
 RATE_LIMITED: Final = (429, "rate_limited", "rate_limited")
 
-# The gateway's status and code, and the outcome of the one attempt; its status is the recorded one. A provider that does
-# not know or does not give the model it is configured with leaves the gateway nobody to ask, as one that refuses the key.
+# The gateway's status and code, and the outcome of the one attempt; its status is the recorded one. A provider that
+# does not have the model it is configured with leaves the gateway nobody to ask, as one that refuses the key.
 REFUSED: Final[Mapping[str, tuple[int, str, str]]] = {
     "anthropic-messages-unary-error-400-bb71aba1-0": OVERFLOW,
     "anthropic-messages-unary-error-401-648902d1-0": AUTH,
@@ -194,7 +192,7 @@ async def test_accumulated_streams(client: openai.AsyncOpenAI, recording: Record
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("recording", recordings.parameters(ERRORS))
-async def test_errors(client: openai.AsyncOpenAI, recording: Recording, stream: bool) -> None:
+async def test_errors(client: openai.AsyncOpenAI, recording: Recording, *, stream: bool) -> None:
     """An error answer has the kind and the status that its meaning has, streamed or not, and its attempt says so."""
     with pytest.raises(openai.APIStatusError) as raised:
         await client.chat.completions.create(**arguments(recording), stream=stream)
