@@ -5,7 +5,7 @@ into the newer ones. Sampling parameters keep their names and are read from `Can
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from providers.types import Canonical, RequestError
@@ -168,6 +168,21 @@ def read(request: Canonical) -> Conversation:
     )
 
 
+def forgets_thoughts(said: Conversation, formats: Collection[str | None]) -> bool:
+    """Whether it stands in the middle of a tool loop whose reasoning the client did not send back.
+
+    Args:
+        formats: of reasoning that counts.
+    """
+    answered = False
+    for message in reversed(said.messages):
+        if message.role == "assistant":
+            own = [entry for entry in message.reasoning if entry.get("format") in formats]
+            return answered and bool(message.calls) and not own
+        answered = answered or message.role == "tool"
+    return False
+
+
 def merged(details: Any) -> tuple[Mapping[str, Any], ...]:
     """`reasoning_details` as whole blocks: pieces that a client gathered from a stream are joined.
 
@@ -175,9 +190,10 @@ def merged(details: Any) -> tuple[Mapping[str, Any], ...]:
     other members the last that says something counts.
     """
     blocks: list[dict[str, Any]] = []
-    for piece in details if isinstance(details, list) else ():
-        if not isinstance(piece, dict):
+    for entry in details if isinstance(details, list) else ():
+        if not isinstance(entry, dict):
             continue
+        piece = _once(entry)
         last = blocks[-1] if blocks else None
         if (
             last is None
@@ -193,6 +209,22 @@ def merged(details: Any) -> tuple[Mapping[str, Any], ...]:
             elif value is not None:
                 last[name] = value
     return tuple(blocks)
+
+
+def _once(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry without repetitions: the stream helper of the `openai` package joins `format` and `id` of all pieces."""
+    form = entry.get("format")
+    if not isinstance(form, str) or not form:
+        return entry
+    period = (form + form).find(form, 1)
+    times = len(form) // period
+    if times == 1:
+        return entry
+    whole = {**entry, "format": form[:period]}
+    block_id = entry.get("id")
+    if isinstance(block_id, str) and block_id[: len(block_id) // times] * times == block_id:
+        whole["id"] = block_id[: len(block_id) // times]
+    return whole
 
 
 def _message(role: Role, message: Mapping[str, Any], where: str) -> Message:
@@ -290,10 +322,7 @@ def _tools(members: Mapping[str, Any]) -> Iterator[Tool]:
     if listed is not None and not isinstance(listed, list):
         raise RequestError("`tools` must be a list", param="tools")
     for number, tool in enumerate(listed or ()):
-        if (
-            not isinstance(tool, dict)
-            or tool.get("type", "function" if "function" in tool else "") != "function"
-        ):
+        if not is_function(tool):
             continue  # tools of a provider's own: a dialect that has them reads `Canonical.members`
         function = _object(tool, "function")
         if not function.get("name"):
@@ -304,6 +333,11 @@ def _tools(members: Mapping[str, Any]) -> Iterator[Tool]:
     for function in older if isinstance(older, list) else ():
         if isinstance(function, dict):
             yield _tool(function, None)
+
+
+def is_function(tool: Any) -> bool:
+    """Whether an entry of `tools` is a function of the client's, and so one of `Conversation.tools`."""
+    return isinstance(tool, dict) and tool.get("type", "function" if "function" in tool else "") == "function"
 
 
 def _tool(function: Mapping[str, Any], cache: Any) -> Tool:

@@ -24,7 +24,7 @@ _TEXT_TAIL: Final = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 class Renderer:
     """Events in, frames out. One per response."""
 
-    __slots__ = ("_base", "_started", "_text_heads")
+    __slots__ = ("_base", "_listed", "_started", "_text_heads")
 
     def __init__(self, *, answer_id: str, model: str, created_s: int) -> None:
         """`answer_id` and `model` stand until the provider says its own."""
@@ -35,6 +35,7 @@ class Renderer:
             "model": model,
         }
         self._started: set[int] = set()
+        self._listed: dict[tuple[int, str], int] = {}
         self._text_heads: dict[int, bytes] = {}
 
     def render(self, event: events.Event) -> Frame:
@@ -52,7 +53,9 @@ class Renderer:
             case events.UsageReport(usage):
                 return self._frame([], usage=usage)
             case events.Finish(choice, reason, native):
-                members = {"index": choice, "delta": {}, "logprobs": None, "finish_reason": reason}
+                # A choice that said nothing still has a role: clients send its message back.
+                delta = {} if choice in self._started else {"role": "assistant", "content": None}
+                members = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": reason}
                 if native != reason:
                     members["native_finish_reason"] = native
                 return self._frame([members], choices=(choice,), finished=(choice,))
@@ -75,12 +78,23 @@ class Renderer:
         )
 
     def _delta(self, event: _Said) -> Frame:
+        if isinstance(event, events.Opaque):
+            event = self._numbered(event)
         delta, text_bytes = _delta_of(event)
         if event.choice not in self._started:
             self._started.add(event.choice)
             delta = {"role": "assistant", "content": None, **delta}
         members = {"index": event.choice, "delta": delta, "logprobs": None, "finish_reason": None}
         return self._frame([members], choices=(event.choice,), content=True, text_bytes=text_bytes)
+
+    def _numbered(self, event: events.Opaque) -> events.Opaque:
+        """Entries of a list with their place in all of it: the stream helper of the `openai` package wants one."""
+        if not isinstance(event.value, list) or not all(isinstance(entry, dict) for entry in event.value):
+            return event
+        first = self._listed.get((event.choice, event.name), 0)
+        self._listed[event.choice, event.name] = first + len(event.value)
+        entries = [{**entry, "index": number} for number, entry in enumerate(event.value, first)]
+        return events.Opaque(event.choice, event.name, entries)
 
     def _frame(self, listed: list[dict[str, Any]], **marks: Any) -> Frame:
         members = {**self._base, "choices": listed}

@@ -22,7 +22,7 @@ _TEXTS: Final = ("text/", "application/json", "application/xml")
 _WEB: Final = ("http://", "https://")
 # Claude's signatures hold wherever it runs.
 _BEDROCK_FORMAT: Final = "amazon-bedrock-v1"
-_OWN_FORMATS: Final = (REASONING_FORMAT, _BEDROCK_FORMAT, None)
+OWN_FORMATS: Final = (REASONING_FORMAT, _BEDROCK_FORMAT, None)
 
 # Blocks in Anthropic's own spelling, which some clients send among OpenAI's parts.
 _OWN_BLOCKS: Final = frozenset(
@@ -123,7 +123,7 @@ def _assistant(message: Message) -> list[Block]:
 
 def _reasoning(entry: Mapping[str, Any]) -> Block | None:
     """A block of reasoning; `None` for what another provider made, or what nobody signed."""
-    if entry.get("format") not in _OWN_FORMATS:
+    if entry.get("format") not in OWN_FORMATS:
         return None
     if entry.get("type") == "reasoning.encrypted" and isinstance(entry.get("data"), str):
         data = entry["data"]

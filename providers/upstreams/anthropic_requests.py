@@ -15,8 +15,8 @@ from providers.types import Canonical, RequestError
 from providers.upstreams import anthropic_messages as messages
 from providers.upstreams.anthropic_models import Traits
 from providers.upstreams.anthropic_schemas import closed, is_open
-from providers.upstreams.anthropic_thinking import LEAST_BUDGET_TOKENS, Thinking, Wish, told, wish
-from providers.upstreams.openai_chat_members import matters
+from providers.upstreams.anthropic_thinking import LEAST_BUDGET_TOKENS, Thinking, Wish, is_budget, told, wish
+from providers.upstreams.openai_chat_members import HARMLESS, matters
 
 ANSWER_TOOL: Final = "headgate_answer"
 """The tool a model must call when its answer has a shape that it cannot be held to otherwise. Clients never see it:
@@ -34,13 +34,7 @@ _TIERS: Final = MappingProxyType(
     {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 )
 
-# What the answer depends on and Claude does not have.
-_MISSING: Final = frozenset(
-    {
-        "audio", "frequency_penalty", "logit_bias", "logprobs", "min_p", "modalities", "n", "plugins",
-        "presence_penalty", "repetition_penalty", "top_a", "top_logprobs", "verbosity", "web_search_options",
-    }
-)  # fmt: skip
+# Values that ask for nothing, of members that are not carried.
 _NEUTRAL: Final[Mapping[str, Any]] = MappingProxyType(
     {"min_p": 0, "repetition_penalty": 1, "top_a": 0, "verbosity": "medium"}
 )
@@ -70,6 +64,10 @@ def body(request: Canonical, model: str, traits: Traits, default_tokens: int) ->
     said = conversation.read(request)
     wanted = wish(members)
     thinking = told(wanted, traits, request.output_limit_tokens, default_tokens)
+    if is_budget(thinking, wanted) and conversation.forgets_thoughts(said, messages.OWN_FORMATS):
+        # Such a turn must begin with the thoughts it had (page "extended-thinking", November 2026); a client that knows
+        # OpenAI's members alone does not send them back, and goes on without new ones.
+        wanted, thinking = None, told(None, traits, request.output_limit_tokens, default_tokens)
     made: dict[str, Any] = {"model": model, "max_tokens": thinking.max_tokens}
     if system := messages.system(said):
         made["system"] = system
@@ -100,7 +98,8 @@ def lacks(request: Canonical, traits: Traits) -> Iterator[str]:
     """
     members = request.members
     for name in members:
-        if name in _MISSING and matters(name, members[name]) and members[name] != _NEUTRAL.get(name):
+        known = name in _CARRIED or name in _OF_THE_GATEWAY or name in HARMLESS
+        if not known and matters(name, members[name]) and members[name] != _NEUTRAL.get(name):
             yield name
     said = conversation.read(request)
     wanted = wish(members)
@@ -119,7 +118,7 @@ def drops(request: Canonical) -> Iterator[str]:
     """Members that say something and stay behind."""
     members = request.members
     for name, value in members.items():
-        if name in _CARRIED or name in _OF_THE_GATEWAY or name in _MISSING or not matters(name, value):
+        if name in _CARRIED or name not in HARMLESS or not matters(name, value):
             continue
         if (
             (name == "metadata" and isinstance(value, dict) and value.keys() == {"user_id"})
@@ -219,7 +218,7 @@ def _tools(said: Conversation, members: Mapping[str, Any], traits: Traits) -> li
 
 def _is_foreign(tool: Any) -> bool:
     """Whether `Conversation.tools` leaves it out."""
-    return not isinstance(tool, dict) or tool.get("type", "function") != "function"
+    return not conversation.is_function(tool)
 
 
 def _own_tool(tool: Any) -> Mapping[str, Any] | None:

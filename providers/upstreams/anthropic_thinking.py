@@ -111,6 +111,11 @@ def told(said: Wish | None, traits: Traits, limit_tokens: int | None, default_to
     return Thinking({"type": "enabled", "budget_tokens": budget}, "", limit)
 
 
+def is_budget(thinking: Thinking, said: Wish | None) -> bool:
+    """Whether the gateway asks for thoughts with a budget: the client's own `thinking` is the client's business."""
+    return said is not None and said.own is None and (thinking.thinking or {}).get("type") == "enabled"
+
+
 def _budget(said: Wish, limit_tokens: int | None, default_tokens: int) -> tuple[int, int]:
     """Tokens for thinking, and the limit of the whole answer."""
     if said.budget_tokens:

@@ -14,11 +14,12 @@ from providers import conversation
 from providers.conversation import Conversation, Tool
 from providers.types import Canonical, RequestError
 from providers.upstreams import bedrock_messages as messages
+from providers.upstreams.anthropic_messages import OWN_FORMATS
 from providers.upstreams.anthropic_requests import ANSWER_TOOL
 from providers.upstreams.anthropic_schemas import closed, is_open
-from providers.upstreams.anthropic_thinking import LEAST_BUDGET_TOKENS, Wish, told, wish
+from providers.upstreams.anthropic_thinking import LEAST_BUDGET_TOKENS, Wish, is_budget, told, wish
 from providers.upstreams.bedrock_models import Traits
-from providers.upstreams.openai_chat_members import matters
+from providers.upstreams.openai_chat_members import HARMLESS, matters
 
 # Bedrock's own members, which mean nothing else in OpenAI's vocabulary.
 _OWN: Final = ("guardrailConfig", "performanceConfig", "requestMetadata")
@@ -28,13 +29,7 @@ _FIELDS: Final = "additionalModelRequestFields"
 
 _TIERS: Final = frozenset({"priority", "flex", "reserved"})
 
-# What the answer depends on and Converse does not have.
-_MISSING: Final = frozenset(
-    {
-        "audio", "frequency_penalty", "logit_bias", "logprobs", "min_p", "modalities", "n", "plugins",
-        "presence_penalty", "repetition_penalty", "top_a", "top_logprobs", "verbosity", "web_search_options",
-    }
-)  # fmt: skip
+# Values that ask for nothing, of members that are not carried.
 _NEUTRAL: Final[Mapping[str, Any]] = MappingProxyType(
     {"min_p": 0, "repetition_penalty": 1, "top_a": 0, "verbosity": "medium"}
 )
@@ -80,7 +75,7 @@ def body(request: Canonical, traits: Traits, default_tokens: int) -> dict[str, A
         made["system"] = system
     fields: dict[str, Any] = {name: members[name] for name in _OF_MODELS if members.get(name) is not None}
     sampling = _sampling(members, said, traits)
-    limit = _add_reasoning(made, fields, request, traits, default_tokens)
+    limit = _add_reasoning(made, fields, request, said, traits, default_tokens)
     if limit is not None:
         sampling["maxTokens"] = limit
     if sampling:
@@ -111,7 +106,8 @@ def lacks(request: Canonical, traits: Traits, *, known: bool) -> Iterator[str]:
     """
     members = request.members
     for name in members:
-        if name in _MISSING and matters(name, members[name]) and members[name] != _NEUTRAL.get(name):
+        in_words = name in _CARRIED or name in _OF_THE_GATEWAY or name in HARMLESS
+        if not in_words and matters(name, members[name]) and members[name] != _NEUTRAL.get(name):
             yield name
     said = conversation.read(request)
     if messages.is_blank(said):
@@ -129,7 +125,7 @@ def lacks(request: Canonical, traits: Traits, *, known: bool) -> Iterator[str]:
 def drops(request: Canonical) -> Iterator[str]:
     """Members that say something and stay behind."""
     for name, value in request.members.items():
-        if name in _CARRIED or name in _OF_THE_GATEWAY or name in _MISSING or not matters(name, value):
+        if name in _CARRIED or name not in HARMLESS or not matters(name, value):
             continue
         if name != "service_tier" or (value not in _TIERS and value != "default"):
             yield name
@@ -177,7 +173,12 @@ def _lacking_sampling(
 
 
 def _add_reasoning(
-    made: dict[str, Any], fields: dict[str, Any], request: Canonical, traits: Traits, default_tokens: int
+    made: dict[str, Any],
+    fields: dict[str, Any],
+    request: Canonical,
+    said: Conversation,
+    traits: Traits,
+    default_tokens: int,
 ) -> int | None:
     """How reasoning is asked for.
 
@@ -193,6 +194,8 @@ def _add_reasoning(
         return limit
     if traits.claude is not None:
         thinking = told(wanted, traits.claude, limit, default_tokens)
+        if is_budget(thinking, wanted) and conversation.forgets_thoughts(said, OWN_FORMATS):
+            return limit  # see the same place in Anthropic's own dialect
         if thinking.thinking is not None:
             fields["thinking"] = thinking.thinking
         if thinking.effort:
@@ -291,7 +294,7 @@ def _lacking_tools(
     said: Conversation, members: Mapping[str, Any], traits: Traits, wanted: Wish | None, *, known: bool
 ) -> Iterator[str]:
     for number, tool in enumerate(members.get("tools") or ()):
-        if not isinstance(tool, dict) or tool.get("type", "function") != "function":
+        if not conversation.is_function(tool):
             yield f"tools[{number}]"
     # Converse refuses calls and results in a conversation without tools.
     calling = next((message for message in said.messages if message.calls or message.role == "tool"), None)

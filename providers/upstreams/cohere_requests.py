@@ -228,7 +228,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 def _tools_lacking(members: Mapping[str, Any], talk: Conversation) -> Iterator[str]:
     for number, tool in enumerate(members.get("tools") or ()):
-        if not isinstance(tool, dict) or tool.get("type", "function") != "function":
+        if not conversation.is_function(tool):
             yield f"tools[{number}]"
     # It is for all tools or for none, and each of them must have a required parameter
     # (docs.cohere.com/docs/structured-outputs, November 2026).

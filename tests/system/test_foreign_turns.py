@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletionChunk
 from tests.support import foreign, recordings
 from tests.support.foreign_blocks import Turn, owed, sent_back
 from tests.support.foreign_place import foreign_providers
-from tests.support.observed import check_table, connected, player
+from tests.support.observed import connected, player
 from tests.support.observed_foreign import adapter_of, model_names
 from tests.support.recordings import Recording
 from tests.support.site import HELLO, Site, config, model, site
@@ -33,38 +33,6 @@ PAIRS: Final = tuple(
     for first, second, *_ in (turns for turns in foreign.groups().values() if len(turns) > 1)
     if first in EVERY and second in EVERY
 )
-
-# Of the package's stream helper.
-_LISTS: Final = "lists without an index in each entry end it with an error"
-_JOINED: Final = (
-    "it joins every text of a piece to the one before, `format` and `id` too, and then nobody knows whose thoughts"
-    " these are: they stay out"
-)
-_NO_ROLE: Final = "nothing was said, and a stream that only finishes names no role"
-
-HELPER_FAILS: Final[Mapping[str, str]] = {
-    "anthropic-messages-stream-citations-267ffc05-0": _LISTS,
-    "openai-responses-stream-citations-770e1d07-0": _LISTS,
-    "azure-responses-stream-text-8c42123c-0": _NO_ROLE,
-    "openai-responses-stream-text-9b08cbd5-0": _NO_ROLE,
-}
-HELPER_FORGETS: Final[Mapping[str, str]] = {
-    "anthropic-messages-stream-reasoning-24e322fb-0": _JOINED,
-    "anthropic-messages-stream-reasoning-cbc46e58-0": _JOINED,
-    "anthropic-messages-stream-structured-output-schema-24d17fcc-0": _JOINED,
-    "azure-messages-stream-reasoning-bcb525cb-0": _JOINED,
-    "bedrock-converse-stream-stream-reasoning-6ab0f426-0": _JOINED,
-    "cohere-v2_chat-stream-parallel-tool-calls-bbc4a187-0": _JOINED,
-    "cohere-v2_chat-stream-parallel-tool-calls-d2626b95-0": _JOINED,
-    "cohere-v2_chat-stream-tool-call-1878609d-0": _JOINED,
-    "deepseek-responses-stream-tool-call-d6c16d85-0": _JOINED,
-    "vertex-streamRawPredict-stream-reasoning-a2de46ae-0": _JOINED,
-}
-HELPER_SUMMARIES: Final[Mapping[str, str]] = {
-    "azure-responses-stream-tool-call-dc575918-0": _JOINED,
-    "xai-responses-stream-tool-call-ab0956aa-0": _JOINED,
-}
-"""Only the readable summary is lost; what is encrypted comes in one piece."""
 
 Arguments = Mapping[str, Any]
 Message = dict[str, Any]
@@ -109,19 +77,9 @@ async def test_streams(place: Site, client: openai.AsyncOpenAI, recording: Recor
 
 @pytest.mark.parametrize("recording", recordings.parameters(STREAMS))
 async def test_the_stream_helper(place: Site, client: openai.AsyncOpenAI, recording: Recording) -> None:
-    """The message of a stream as the package's own helper makes it; the tables say what it cannot keep."""
-    if recording.id in HELPER_FAILS:
-        by_itself = HELPER_FAILS[recording.id] == _LISTS
-        with pytest.raises(RuntimeError if by_itself else openai.BadRequestError):
-            await two_turns(place, client, recording, accumulated)
-        return
+    """The message of a stream as the package's own helper makes it."""
     message, turn = await two_turns(place, client, recording, accumulated)
-    expected = owed(recording)
-    if recording.id in HELPER_FORGETS:
-        expected = [block for block in expected if block[0] not in {"thought", "plan"}]
-    if recording.id in HELPER_SUMMARIES:
-        expected = [(*block[:2], (), *block[3:]) if block[0] == "thought" else block for block in expected]
-    assert expected == turn.said
+    assert owed(recording) == turn.said
     check_results(recording, message, turn)
 
 
@@ -143,10 +101,8 @@ async def test_recorded_pairs(
     assert recorded.results == turn.results
 
 
-async def test_the_tables() -> None:
-    """Each entry is of a recording that is there, and there are conversations of which two turns were recorded."""
-    for table in (HELPER_FAILS, HELPER_FORGETS, HELPER_SUMMARIES):
-        check_table(table, STREAMS)
+async def test_there_are_pairs() -> None:
+    """There are conversations of which two turns were recorded."""
     assert PAIRS or not EVERY
 
 

@@ -96,17 +96,6 @@ DIFFERENT: Final[Differences] = {
     },
 }
 
-_LISTS: Final = (
-    "lists of the provider's own come in pieces without the index that the accumulator wants in every list"
-)
-
-NOT_ACCUMULATED: Final[Mapping[str, str]] = {
-    "anthropic-messages-stream-citations-267ffc05-0": _LISTS,
-    "bedrock-converse-stream-stream-document-in-d63b64bb-0": _LISTS,
-    "cohere-v2_chat-stream-reasoning-9f683d59-0": _LISTS,
-    "openai-responses-stream-citations-770e1d07-0": _LISTS,
-}
-
 AUTH: Final = (502, "auth", "auth")
 OVERFLOW: Final = (400, "context_length_exceeded", "bad_request")
 RATE_LIMITED: Final = (429, "rate_limited", "rate_limited")
@@ -183,10 +172,6 @@ async def test_answers(client: openai.AsyncOpenAI, recording: Recording) -> None
 async def test_accumulated_streams(client: openai.AsyncOpenAI, recording: Recording) -> None:
     """The package's own accumulator, which its stream helper uses, makes the same of a stream."""
     chunks, error = await chunks_of(client, recording, usage_wanted=True, **arguments(recording))
-    if recording.id in NOT_ACCUMULATED:
-        with pytest.raises(RuntimeError, match="to have an `index` key"):
-            accumulated(chunks)
-        return
     check_reading(recording, accumulated(chunks) if error is None else of_error(error))
 
 
@@ -208,7 +193,6 @@ async def test_errors(client: openai.AsyncOpenAI, recording: Recording, *, strea
 async def test_the_tables() -> None:
     """Each entry is of a recording that is there, and no error is missing."""
     check_table(DIFFERENT, EVERY)
-    check_table(NOT_ACCUMULATED, STREAMS)
     check_table(REFUSED, ERRORS)
     assert set() == {recording.id for recording in ERRORS} - REFUSED.keys()
 

@@ -357,7 +357,8 @@ def test_rendered_finish() -> None:
         events.Finish(2, "stop", "stop"), events.Finish(0, "length", "MAX_TOKENS")
     )
     assert ((2,), (2,), False) == (made.choices, made.finished, made.content)
-    assert [{"index": 2, "delta": {}, "logprobs": None, "finish_reason": "stop"}] == chunk["choices"]
+    delta = {"role": "assistant", "content": None}
+    assert [{"index": 2, "delta": delta, "logprobs": None, "finish_reason": "stop"}] == chunk["choices"]
     assert "MAX_TOKENS" == foreign["choices"][0]["native_finish_reason"]
 
 

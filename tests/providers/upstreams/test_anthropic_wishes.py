@@ -220,7 +220,7 @@ def test_what_a_model_refuses_is_sent_as_asked() -> None:
 
 
 def test_drops() -> None:
-    """What stays behind without harm, or is unknown, is named; what is carried or asks for nothing is not."""
+    """What stays behind without harm is named; what is carried or asks for nothing is not; the unknown is lacking."""
     request = asking(
         HELLO,
         seed=1,
@@ -237,11 +237,50 @@ def test_drops() -> None:
         stream_options={"include_usage": True},
     )
     assert {
-        "seed", "store", "metadata", "prompt_cache_key", "service_tier", "some_day", "safety_identifier",
+        "seed", "store", "metadata", "prompt_cache_key", "service_tier", "safety_identifier",
     } == set(DIALECT.drops(request))  # fmt: skip
+    assert {"some_day", "n"} == set(DIALECT.lacks(request))
     carried = asking(HELLO, metadata={"user_id": "u"}, service_tier="auto", thinking={"type": "adaptive"})
     assert () == DIALECT.drops(carried)
     assert () == DIALECT.drops(asking(HELLO, safety_identifier="s"))
+
+
+LOOP: Final = [
+    {"role": "user", "content": "weather?"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "c1", "content": "rain"},
+]
+SIGNED: Final = {
+    "type": "reasoning.text",
+    "text": "hm",
+    "signature": "s",
+    "format": "anthropic-claude-v1",
+    "index": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("conversation", "model", "expected"),
+    [
+        (LOOP, "claude-sonnet-4-5", None),
+        ([LOOP[0], {**LOOP[1], "reasoning_details": [SIGNED]}, LOOP[2]], "claude-sonnet-4-5", "enabled"),
+        ([*LOOP, {"role": "assistant", "content": "Rain."}, LOOP[0]], "claude-sonnet-4-5", "enabled"),
+        (LOOP, "claude-sonnet-5", "adaptive"),
+    ],
+)
+def test_a_tool_loop_without_its_thoughts(conversation: Any, model: str, expected: str | None) -> None:
+    """In the middle of a loop whose thoughts were not sent back, no new ones with a budget are asked for."""
+    request = asking(
+        conversation,
+        reasoning_effort="low",
+        tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    )
+    made = orjson.loads(DIALECT.encode(request, model).body)
+    assert expected == made.get("thinking", {}).get("type")
 
 
 def test_senseless_requests() -> None:

@@ -363,7 +363,7 @@ def test_lacks_of_a_model(model: str, members: Mapping[str, Any], expected: tupl
 
 
 def test_drops() -> None:
-    """Members without which the answer is the same, and those nobody knows, are named, where they say something."""
+    """Members without which the answer is the same are named, where they say something; the unknown is lacking."""
     request = asking(
         HI,
         seed=1,
@@ -375,8 +375,9 @@ def test_drops() -> None:
         mine=1,
         top_k=1,
     )
-    expected = {"seed", "user", "metadata", "store", "prompt_cache_key", "service_tier", "mine"}
+    expected = {"seed", "user", "metadata", "store", "prompt_cache_key", "service_tier"}
     assert expected == set(DIALECT.drops(request))
+    assert ("mine",) == DIALECT.lacks(request)
     assert () == DIALECT.drops(asking(HI, seed=None, store=False, service_tier="default", metadata={}))
 
 
