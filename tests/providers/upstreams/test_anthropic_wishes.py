@@ -245,7 +245,7 @@ def test_drops() -> None:
     assert () == DIALECT.drops(asking(HELLO, safety_identifier="s"))
 
 
-LOOP: Final = [
+LOOP: Final[list[dict[str, Any]]] = [
     {"role": "user", "content": "weather?"},
     {
         "role": "assistant",
