@@ -18,7 +18,7 @@ from tests.support.gateway import running
 
 BACKOFF_S: Final = 0.25
 DEADLINE_S: Final = 3.0
-FIRST_BYTE_S: Final = 0.4
+FIRST_BYTE_S: Final = 1.0
 SLACK_S: Final = 2.0  # of a busy machine
 WAYS: Final = ("streamed", "plain")
 GOOD: Final = ("second", "sandbox-small")

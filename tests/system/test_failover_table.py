@@ -17,10 +17,10 @@ from proxy.sandbox.provider_errors import ERRORS, find
 from tests.support.asking import WAYS, Ask, Seen, ask_all, bodies_of, sandbox_model
 from tests.support.gateway import running
 
-FIRST_BYTE_S: Final = 0.4
-STALL_S: Final = 0.6
-FIRST_CONTENT_S: Final = 0.9
-TOTAL_S: Final = 1.3
+FIRST_BYTE_S: Final = 1.0
+STALL_S: Final = 1.3
+FIRST_CONTENT_S: Final = 1.8
+TOTAL_S: Final = 2.6
 TAIL_S: Final = 0.5
 DEADLINE_S: Final = 5.0
 SLACK_S: Final = 2.0  # of a busy machine, on top of a time-out
