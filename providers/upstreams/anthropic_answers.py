@@ -11,11 +11,11 @@ from typing import Any, Final
 import orjson
 
 from providers import events
-from providers.framing import sse
 from providers.types import UpstreamError, Usage
 from providers.upstreams.anthropic_messages import REASONING_FORMAT
 from providers.upstreams.anthropic_requests import ANSWER_TOOL
 from providers.upstreams.failures import Rule, from_body
+from providers.upstreams.json_stream import JsonStream, nonsense
 
 # The status that stands for each type of error inside a stream (page "errors").
 _STATUS: Final[Mapping[str, int]] = MappingProxyType(
@@ -198,62 +198,23 @@ class _Block:
         self.citations: list[Mapping[str, Any]] = []
 
 
-class Decoder:
+class Decoder(JsonStream):
     """Upstream bytes in, events out. One per response."""
 
-    __slots__ = ("_answer", "_broken", "_rules", "_splitter")
+    __slots__ = ("_answer", "_rules")
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self._splitter = sse.Splitter()
+        super().__init__()
         self._answer = Answer()
         self._rules = rules
-        self._broken = False
 
-    def feed(self, data: bytes) -> Sequence[events.Event]:
-        """Events that `data` completes; nonsense, or an error the provider sent, is the last of them."""
-        if self._broken:
-            return ()
-        try:
-            run = self._splitter.feed(data)
-        except sse.FrameTooLarge:
-            self._broken = True
-            return (_nonsense("the provider sent a frame beyond the limit"),)
-        found: list[events.Event] = []
-        for raw in sse.frames(run):
-            found += self._events(raw)
-            if found and isinstance(found[-1], events.Broken):
-                self._broken = True
-                break
+    def said(self, members: Mapping[str, Any]) -> list[events.Event]:
+        """What an event says; those of an unknown type say nothing."""
+        found = self._events(members)
+        self.finished = self._answer.finished
         return found
 
-    def close(self) -> Sequence[events.Event]:
-        """The end of the body. Without a stop reason the stream was cut short."""
-        rest = self._splitter.close()
-        if self._broken:
-            return ()
-        last = self._events(rest) if rest.strip() else []
-        if last and isinstance(last[-1], events.Broken):
-            if last[-1].error.kind != "protocol":
-                return last
-            last.pop()  # half a frame
-        if not self._answer.finished:
-            last.append(_nonsense("the provider's stream was cut short"))
-        return last
-
-    def _events(self, raw: bytes) -> list[events.Event]:
-        data = sse.payload(raw)
-        if data is None:
-            return []
-        try:
-            members = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            # `[DONE]` is OpenAI's; servers that speak many dialects send it here, too.
-            if not data.strip() or data.strip() == b"[DONE]":
-                return []
-            return [_nonsense("the provider sent a frame that is not JSON")]
-        return self._members(members) if isinstance(members, dict) else []
-
-    def _members(self, members: Mapping[str, Any]) -> list[events.Event]:
+    def _events(self, members: Mapping[str, Any]) -> list[events.Event]:
         kind = members.get("type")
         answer = self._answer
         if kind == "content_block_delta":
@@ -278,11 +239,11 @@ def answer_events(body: bytes, rules: tuple[Rule, ...]) -> list[events.Event]:
     try:
         members = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return [_nonsense("the provider's answer is not JSON")]
+        return [nonsense("the provider's answer is not JSON")]
     if isinstance(members, dict) and (members.get("type") == "error" or members.get("error")):
         return [events.Broken(problem_of(members.get("error"), rules))]
     if not isinstance(members, dict) or not isinstance(members.get("content"), list):
-        return [_nonsense("the provider's answer has no content")]
+        return [nonsense("the provider's answer has no content")]
     answer = Answer()
     found = answer.begin({"id": members.get("id"), "model": members.get("model")})
     for index, block in enumerate(_objects(members["content"])):
@@ -327,10 +288,6 @@ def read_usage(said: Mapping[str, Any]) -> Usage:
         reasoning_tokens=min(thinking_tokens, output_tokens),
         reported=reported,
     )
-
-
-def _nonsense(message: str) -> events.Broken:
-    return events.Broken(UpstreamError("protocol", message))
 
 
 def _reasoning(place: int, member: str, value: str) -> list[events.Event]:

@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 
 from providers import events
-from providers.framing import sse
 from providers.types import UpstreamError, Usage
 from providers.upstreams.cohere_requests import REASONING_FORMAT, TOOL_PLAN
 from providers.upstreams.failures import Rule, from_body
+from providers.upstreams.json_stream import JsonStream, nonsense
 from providers.upstreams.openai_chat_chunks import object_of
 
 FAILURES: Final[tuple[Rule, ...]] = (
@@ -45,63 +45,17 @@ _FINISH: Final[Mapping[str, str]] = {
 _BROKEN: Final = frozenset({"ERROR", "TIMEOUT"})
 
 
-class Decoder:
+class Decoder(JsonStream):
     """Upstream bytes in, events out. One per response."""
 
-    __slots__ = ("_blocks", "_calls", "_finished", "_over", "_splitter")
+    __slots__ = ("_blocks", "_calls")
 
     def __init__(self) -> None:
-        self._splitter = sse.Splitter()
+        super().__init__()
         self._blocks: dict[int | str, int] = {}
         self._calls: dict[int, _Call] = {}
-        self._finished = False
-        self._over = False
 
-    def feed(self, data: bytes) -> Sequence[events.Event]:
-        """Events that `data` completes; nonsense, or an error the provider sent, is the last of them."""
-        if self._over:
-            return ()
-        try:
-            run = self._splitter.feed(data)
-        except sse.FrameTooLarge:
-            self._over = True
-            return (_broken("the provider sent a frame beyond the limit"),)
-        found: list[events.Event] = []
-        for raw in sse.frames(run):
-            found += self._frame(raw)
-            if found and isinstance(found[-1], events.Broken):
-                self._over = True
-                break
-        return found
-
-    def close(self) -> Sequence[events.Event]:
-        """The end of the body. Without the end of the message the stream was cut short."""
-        if self._over:
-            return ()
-        self._over = True
-        last: list[events.Event] = []
-        rest = self._splitter.close()
-        if rest.strip():
-            last = self._frame(rest + b"\n\n")
-            if last and isinstance(last[-1], events.Broken):
-                if last[-1].error.kind != "protocol":
-                    return last
-                last.pop()
-        return last if self._finished else [*last, _broken("the provider's stream was cut short")]
-
-    def _frame(self, raw: bytes) -> list[events.Event]:
-        data = sse.payload(raw)
-        if data is None or not (data := data.strip()) or data == b"[DONE]":
-            return []
-        try:
-            members = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return [_broken("the provider sent a frame that is not JSON")]
-        if not isinstance(members, dict):
-            return [_broken("the provider sent a frame that is no JSON object")]
-        return self._event(members)
-
-    def _event(self, members: Mapping[str, Any]) -> list[events.Event]:
+    def said(self, members: Mapping[str, Any]) -> list[events.Event]:
         """What an event says; those of an unknown type say nothing."""
         kind = members.get("type")
         match kind:
@@ -162,7 +116,7 @@ class Decoder:
 
     def _end(self, members: Mapping[str, Any]) -> list[events.Event]:
         found = [piece for call in self._calls.values() for piece in call.closed()]
-        self._finished = True
+        self.finished = True
         return [*found, *_ending(object_of(members, "delta"), called=bool(self._calls))]
 
     def _block(self, key: int | str) -> int:
@@ -191,14 +145,14 @@ def read(body: bytes) -> Sequence[events.Event]:
     try:
         members = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return (_broken("the provider's answer is not JSON"),)
+        return (nonsense("the provider's answer is not JSON"),)
     if not isinstance(members, dict):
-        return (_broken("the provider's answer is no JSON object"),)
+        return (nonsense("the provider's answer is no JSON object"),)
     message = members.get("message")
     if not isinstance(message, dict):
         if message or members.get("error"):
             return (events.Broken(_failure(members)),)
-        return (_broken("the provider's answer has no message"),)
+        return (nonsense("the provider's answer has no message"),)
     return [
         events.Begin(_string(members, "id"), ""),
         *_said(message),
@@ -303,10 +257,6 @@ def _failure(problem: Mapping[str, Any]) -> UpstreamError:
     return from_body(
         inner if isinstance(inner, dict | str) and inner else problem, status=200, rules=FAILURES
     )
-
-
-def _broken(message: str) -> events.Broken:
-    return events.Broken(UpstreamError("protocol", message))
 
 
 def _delta_message(members: Mapping[str, Any]) -> Mapping[str, Any]:

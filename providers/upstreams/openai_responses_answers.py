@@ -10,9 +10,9 @@ from typing import Any, Final
 import orjson
 
 from providers import events
-from providers.framing import sse
 from providers.types import UpstreamError, Usage
 from providers.upstreams.failures import Rule, from_body
+from providers.upstreams.json_stream import JsonStream, nonsense
 from providers.upstreams.openai_chat_chunks import object_of
 from providers.upstreams.openai_chat_usage import read_usage
 
@@ -44,59 +44,17 @@ _ENDS: Final = {
 _COSTS: Final = ("cost", "cost_in_usd_ticks", "is_byok")
 
 
-class Decoder:
+class Decoder(JsonStream):
     """Upstream bytes in, events out. One per response."""
 
-    __slots__ = ("_finished", "_items", "_over", "_splitter")
+    __slots__ = ("_items",)
 
     def __init__(self, reasoning_format: str) -> None:
-        self._splitter = sse.Splitter()
+        super().__init__()
         self._items = _Items(reasoning_format)
-        self._finished = False
-        self._over = False
 
-    def feed(self, data: bytes) -> Sequence[events.Event]:
-        """Events that `data` completes; nonsense, or an error the provider sent, is the last of them."""
-        if self._over:
-            return ()
-        try:
-            run = self._splitter.feed(data)
-        except sse.FrameTooLarge:
-            self._over = True
-            return (_broken("the provider sent a frame beyond the limit"),)
-        found: list[events.Event] = []
-        for raw in sse.frames(run):
-            found += self._frame(raw)
-            if found and isinstance(found[-1], events.Broken):
-                self._over = True
-                break
-        return found
-
-    def close(self) -> Sequence[events.Event]:
-        """The end of the body. Without the end of the answer the stream was cut short."""
-        if self._over:
-            return ()
-        self._over = True
-        last: list[events.Event] = []
-        rest = self._splitter.close()
-        if rest.strip():
-            last = self._frame(rest + b"\n\n")
-            if last and isinstance(last[-1], events.Broken):
-                if last[-1].error.kind != "protocol":
-                    return last
-                last.pop()
-        return last if self._finished else [*last, _broken("the provider's stream was cut short")]
-
-    def _frame(self, raw: bytes) -> list[events.Event]:
-        data = sse.payload(raw)
-        if data is None or not (data := data.strip()) or data == b"[DONE]":
-            return []
-        try:
-            members = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return [_broken("the provider sent a frame that is not JSON")]
-        if not isinstance(members, dict):
-            return [_broken("the provider sent a frame that is no JSON object")]
+    def said(self, members: Mapping[str, Any]) -> list[events.Event]:
+        """What an event says; those of an unknown type say nothing."""
         kind = members.get("type")
         match kind:
             case "response.created":
@@ -112,14 +70,14 @@ class Decoder:
                 return list(self._items.heard(kind, members))
 
     def _end(self, status: str, response: Mapping[str, Any]) -> list[events.Event]:
-        if self._finished:
+        if self.finished:
             return []
         found: list[events.Event] = []
         if not self._items.said:  # by a server that tells the whole of it at the end
             found += self._items.all_of(response)
         found += self._items.closed()
         found += _ending(status, response, called=self._items.called)
-        self._finished = isinstance(found[-1], events.Finish)
+        self.finished = isinstance(found[-1], events.Finish)
         return found
 
 
@@ -297,13 +255,13 @@ def read(body: bytes, reasoning_format: str) -> Sequence[events.Event]:
     try:
         members = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return (_broken("the provider's answer is not JSON"),)
+        return (nonsense("the provider's answer is not JSON"),)
     if not isinstance(members, dict):
-        return (_broken("the provider's answer is no JSON object"),)
+        return (nonsense("the provider's answer is no JSON object"),)
     if not isinstance(members.get("output"), list):
         if members.get("error"):
             return (_failed(members["error"]),)
-        return (_broken("the provider's answer has no output"),)
+        return (nonsense("the provider's answer has no output"),)
     items = _Items(reasoning_format)
     said = [
         events.Begin(_string(members, "id"), _string(members, "model")),
@@ -352,10 +310,6 @@ def _ending(status: str, response: Mapping[str, Any], *, called: bool) -> Iterat
 
 def _failed(problem: Any) -> events.Broken:
     return events.Broken(from_body(problem, status=200, rules=FAILURES))
-
-
-def _broken(message: str) -> events.Broken:
-    return events.Broken(UpstreamError("protocol", message))
 
 
 def _index(members: Mapping[str, Any], name: str) -> int:

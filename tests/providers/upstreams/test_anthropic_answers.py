@@ -372,12 +372,13 @@ def test_strange_frames_are_passed_over() -> None:
         piece(7, type="input_json_delta", partial_json="{}"),
         stopped(7),
         text("x", 1),
-        b"data: [1, 2]\n\n",
         b"data:\n\n",
         ended("end_turn"),
         b"data: [DONE]\n\n",
     )
     assert [Begin, UsageReport, Text, Finish, UsageReport] == [type(event) for event in said]
+    no_object = events_of(text("x", 1), b"data: [1, 2]\n\n")
+    assert [Text, Broken] == [type(event) for event in no_object]
 
 
 ERROR_FRAMES: Final[Mapping[str, tuple[str, int, bool]]] = {
