@@ -378,7 +378,7 @@ def test_strange_frames_are_passed_over() -> None:
     )
     assert [Begin, UsageReport, Text, Finish, UsageReport] == [type(event) for event in said]
     no_object = events_of(text("x", 1), b"data: [1, 2]\n\n")
-    assert [Text, Broken] == [type(event) for event in no_object]
+    assert [Begin, UsageReport, Text, Broken] == [type(event) for event in no_object]
 
 
 ERROR_FRAMES: Final[Mapping[str, tuple[str, int, bool]]] = {
