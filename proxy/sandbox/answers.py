@@ -142,7 +142,7 @@ def _message(request: Request, choice: Choice) -> dict[str, Any]:
         "annotations": [],
     }
     if request.model == REASONING_MODEL:
-        message["reasoning_content"] = choice.joined(Kind.REASONING)
+        message["reasoning_content"] = message["reasoning"] = choice.joined(Kind.REASONING)
     if calls:
         message["tool_calls"] = calls
     return message
@@ -168,7 +168,7 @@ def _delta(request: Request, choice_index: int, piece: Piece) -> Mapping[str, An
     if piece.kind is Kind.TEXT:
         return {"content": piece.text}
     if piece.kind is Kind.REASONING:
-        return {"reasoning_content": piece.text}
+        return {"reasoning_content": piece.text, "reasoning": piece.text}
     if piece.kind is Kind.CALL:
         return {"tool_calls": [{"index": piece.call, **_call_head(request, choice_index, piece)}]}
     return {"tool_calls": [{"index": piece.call, "function": {"arguments": piece.text}}]}

@@ -98,13 +98,8 @@ def test_structured_output(ran: Results, case: str) -> None:
         assert seen["partials"] > 1
 
 
-def test_reasoning(ran: Results, package: str, request: pytest.FixtureRequest) -> None:
+def test_reasoning(ran: Results) -> None:
     """Reasoning is apart from text, plain and streamed, and is counted."""
-    if package == "openrouter":
-        unseen = (
-            "the package reads OpenRouter's `reasoning`; the sandbox, like DeepSeek, says `reasoning_content`"
-        )
-        request.applymarker(pytest.mark.xfail(strict=True, reason=unseen))
     plain, stream = ran.seen("reasoning"), ran.seen("reasoning, streamed")
     assert plain["thoughts"]
     assert (plain["thoughts"], plain["text"]) == (stream["thoughts"], stream["text"])
