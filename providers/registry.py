@@ -4,6 +4,7 @@ docs/providers.md says the same in a table, with what could not be confirmed. Wh
 disagree, the recording was followed.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -93,7 +94,7 @@ class Adapter:
 
 def _azure_at(place: Place) -> tuple[Upstream, Embedder]:
     endpoint = azure(place.base_url, place.api_version)
-    return OpenAIChat(endpoint=endpoint), OpenAIEmbeddings(endpoint=endpoint)
+    return OpenAIChat(endpoint=endpoint, newer_limit=_REASONING), OpenAIEmbeddings(endpoint=endpoint)
 
 
 def _anthropic_at(place: Place) -> tuple[Upstream, None]:
@@ -113,13 +114,22 @@ def _cohere_at(place: Place) -> tuple[Upstream, Embedder]:
     return CohereChat.at(place.base_url), CohereEmbeddings.at(place.base_url)
 
 
+# OpenAI's reasoning models answer `max_tokens` with 400 unsupported_parameter (page "reasoning" of its guides, November
+# 2026). Other servers of the dialect may know the older name alone, so only these names are looked at.
+_REASONING: Final = re.compile(r"(?:^|/)(?:o[1-9]|gpt-[5-9])(?![a-z])")
+
 _FAMILY: Final = (
     # Any compatible URL: nothing is assumed.
-    Adapter("openai", "https://api.openai.com/v1", rate_limits=rate_limits.OPENAI),
+    Adapter(
+        "openai",
+        "https://api.openai.com/v1",
+        dialect=OpenAIChat(newer_limit=_REASONING),
+        rate_limits=rate_limits.OPENAI,
+    ),
     Adapter(
         "azure",
         None,
-        dialect=OpenAIChat(endpoint=Endpoint(deployments=True)),
+        dialect=OpenAIChat(endpoint=Endpoint(deployments=True), newer_limit=_REASONING),
         auth="api-key",  # recorded 2026
         rate_limits=rate_limits.AZURE,
         dialects_at=_azure_at,

@@ -64,6 +64,7 @@ class OpenAIChat:
         openrouter_members: `models`, `provider`, `session_id` and `usage` mean something to this provider.
         endpoint: how its paths are made.
         output_limit: the one name under which it takes the limit of an answer; `None`: either, as the client sent it.
+        newer_limit: names of models that take the limit as `max_completion_tokens` alone.
         renames: pairs of OpenAI's name of a member and the provider's.
         refuses: members it answers with an error, or takes without doing what they say.
         repairs: of its answers.
@@ -76,6 +77,7 @@ class OpenAIChat:
     openrouter_members: bool = False
     endpoint: Endpoint = DEFAULT
     output_limit: OutputLimit | None = None
+    newer_limit: re.Pattern[str] | None = None
     renames: tuple[tuple[str, str], ...] = ()
     refuses: frozenset[str] = frozenset()
     repairs: tuple[Repair, ...] = ()
@@ -97,6 +99,8 @@ class OpenAIChat:
             put["stream_options"] = orjson.dumps({**options, "include_usage": True})
         if self.output_limit is not None:
             drop = renamed(request, _OTHER_LIMIT[self.output_limit], self.output_limit, put, drop)
+        elif self.newer_limit is not None and "max_tokens" in members and self.newer_limit.search(model):
+            drop = renamed(request, "max_tokens", "max_completion_tokens", put, drop)
         for other, own in self.renames:
             drop = renamed(request, other, own, put, drop)
         if self.refuses and not self.refuses.isdisjoint(members):

@@ -181,6 +181,24 @@ def test_refused(name: str, members: dict[str, Any], lacks: tuple[str, ...], dro
     assert (lacks, drops) == (dialect(name).lacks(asked), dialect(name).drops(asked))
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "expected"),
+    [
+        ("openai", "gpt-5-mini", {"max_completion_tokens": 9}),
+        ("openai", "openai/o3", {"max_completion_tokens": 9}),
+        ("azure", "gpt-5.1", {"max_completion_tokens": 9}),
+        ("openai", "gpt-4o", {"max_tokens": 9}),
+        ("openai", "openhermes-2", {"max_tokens": 9}),
+        ("openai", "o1ympus", {"max_tokens": 9}),
+        ("deepseek", "gpt-5", {"max_tokens": 9}),
+    ],
+)
+def test_limits_by_model(name: str, model: str, expected: dict[str, int]) -> None:
+    """OpenAI's reasoning models get the limit under the only name they take; the others as it was sent."""
+    body = orjson.loads(dialect(name).encode(request({"max_tokens": 9}), model).body)
+    assert expected == {key: value for key, value in body.items() if key.startswith("max_")}
+
+
 # Recorded requests
 
 
