@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from providers import events
-from providers.conversation import merged
+from providers.reasoning_details import merged
 from providers.types import Completion, Frame, UpstreamError, Usage
 
 _Said = events.Text | events.Reasoning | events.Refusal | events.ToolDelta | events.Opaque

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.conversation import merged
+from providers.reasoning_details import merged
 from providers.types import Canonical, RequestError
 from providers.upstreams.gemini import Gemini, vertex_host
 from providers.upstreams.gemini_messages import NO_SIGNATURE
