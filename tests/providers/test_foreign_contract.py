@@ -1,9 +1,12 @@
 """The contract of foreign dialects, over every recorded stream: whatever the cuts, one clean stream of chunks."""
 
 import random
-from collections.abc import Iterable
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
+from zlib import crc32
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +16,8 @@ from providers.dialects import Translation, Upstream
 from providers.events import Broken, Event
 from providers.registry import REGISTRY
 from providers.types import Frame
-from tests.support.recordings import Recording, chunk_of, cut, parameters
-from tests.support.translating import ADAPTERS, foreign_streams
+from tests.support.recordings import Recording, chunk_of, cut, data_of, frames_of, parameters
+from tests.support.translating import ADAPTERS, foreign_answers, foreign_streams
 
 CLIENT: Final = Client()
 STREAMS: Final = parameters(foreign_streams())
@@ -125,6 +128,107 @@ def test_cuts(recording: Recording) -> None:
     for _ in range(20):
         spots = [chance.randrange(1, len(recording.body)) for _ in range(chance.randrange(1, 40))]
         assert whole == bytes_of(translated(recording, cut(recording.body, spots)))
+
+
+@pytest.mark.skipif(not foreign_streams(), reason="no recorded exchanges beside the project")
+@given(data=st.data())
+def test_cuts_that_try_to_hurt(data: st.DataObject) -> None:
+    """The same at cuts that are searched for, over all recordings."""
+    recording = data.draw(st.sampled_from(foreign_streams()))
+    spots = data.draw(st.lists(st.integers(1, len(recording.body) - 1), max_size=30))
+    whole = bytes_of(translated(recording, [recording.body]))
+    assert whole == bytes_of(translated(recording, cut(recording.body, spots)))
+
+
+UNKNOWN: Final = {"some_day": {"deep": [1, None, "x"]}, "": 7}
+
+
+def outermost(value: dict[str, Any]) -> dict[str, Any]:
+    """An object with a member nobody knows; what is inside may be the client's, such as arguments of a call."""
+    return value | UNKNOWN
+
+
+def messages_of(body: bytes) -> Iterator[bytes]:
+    """The messages of an AWS event stream."""
+    at = 0
+    while at < len(body):
+        size = int.from_bytes(body[at : at + 4], "big")
+        yield body[at : at + size]
+        at += size
+
+
+def rewritten(message: bytes, change: Callable[[dict[str, Any]], Any], kind: bytes = b"") -> bytes:
+    """A message of an AWS event stream with another payload, and with another event type where `kind` is given."""
+    headers_len = int.from_bytes(message[4:8], "big")
+    headers, payload = message[12 : 12 + headers_len], message[12 + headers_len : -4]
+    if kind:
+        headers = b"".join(
+            bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
+            for name, value in ((b":message-type", b"event"), (b":event-type", kind))
+        )
+    payload = orjson.dumps(change(orjson.loads(payload)))
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    whole = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
+    return whole + struct.pack(">I", crc32(whole))
+
+
+def extended(recording: Recording) -> bytes:
+    """The stream with an unknown member in each event, and an event of an unknown type behind each."""
+    if ADAPTERS[recording.provider, recording.endpoint] == "bedrock":
+        return b"".join(
+            rewritten(message, outermost) + rewritten(message, lambda _: UNKNOWN, b"someDay")
+            for message in messages_of(recording.body)
+        )
+    made = b""
+    for frame in frames_of(recording.body):
+        data = (data_of(frame) or b"").strip()
+        if not data.startswith(b"{"):
+            made += frame
+            continue
+        end = b"\r\n\r\n" if b"\r\n" in frame else b"\n\n"
+        made += b"data: " + orjson.dumps(outermost(orjson.loads(data))) + end
+        made += b"event: some_day" + end[: len(end) // 2] + b'data: {"type":"some_day","x":{}}' + end
+    return made
+
+
+@pytest.mark.parametrize("recording", STREAMS)
+def test_unknown_members_and_events(recording: Recording) -> None:
+    """What a provider adds one day changes nothing of what is said today."""
+    longer = extended(recording)
+    assert len(recording.body) < len(longer)
+    whole = message_of(translated(recording, [recording.body]))
+    assert whole == message_of(translated(recording, [longer]))
+    assert broken(recording) == any(isinstance(event, Broken) for event in said(recording, [longer]))
+
+
+ANSWERS: Final = parameters(foreign_answers())
+
+
+def plain(recording: Recording, body: bytes) -> dict[str, Any]:
+    made = CLIENT.assemble(dialect_of(recording).read(body), answer_id="r", model="m", created_s=1)
+    assert made.members == orjson.loads(made.raw)
+    return dict(made.members)
+
+
+@pytest.mark.parametrize("recording", ANSWERS)
+def test_plain_answers(recording: Recording) -> None:
+    """A plain answer is one complete object with one choice, and an unknown member in it changes nothing."""
+    made = plain(recording, recording.body)
+    assert {*REQUIRED} <= made.keys()
+    (choice,) = made["choices"]
+    assert choice["finish_reason"] in REASONS
+    assert {"role", "content", "refusal"} <= choice["message"].keys()
+    assert {"index", "message", "finish_reason", "logprobs"} <= choice.keys()
+    assert made == plain(recording, orjson.dumps(outermost(orjson.loads(recording.body))))
+
+
+@pytest.mark.parametrize("recording", ANSWERS)
+def test_plain_answers_cut_short(recording: Recording) -> None:
+    """A plain answer that is not whole is a failure, wherever it ends."""
+    body = recording.body.rstrip()
+    chance = random.Random(recording.id)
+    for length in {0, 1, len(body) - 1, *(chance.randrange(len(body)) for _ in range(30))}:
+        assert isinstance(dialect_of(recording).read(body[:length])[-1], Broken), length
 
 
 @pytest.mark.parametrize("recording", STREAMS)

@@ -27,13 +27,17 @@ def headers(credentials: Credentials, outgoing: Outgoing) -> list[tuple[str, str
 
 def _keys(credentials: Credentials) -> Any:
     from botocore.credentials import Credentials as Keys
+    from botocore.exceptions import BotoCoreError
 
     if credentials.access_key_id is not None:
         return Keys(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
     chain = _chain()
     if chain is None:
         raise LookupError("no AWS credentials: configure access_key_id and secret_access_key")
-    return chain.get_frozen_credentials()
+    try:
+        return chain.get_frozen_credentials()
+    except BotoCoreError as problem:  # they have run out, and where they came from does not answer
+        raise LookupError("the AWS credentials of this machine cannot be renewed") from problem
 
 
 @lru_cache(1)

@@ -132,3 +132,15 @@ def test_no_credentials_at_all() -> None:
     """Nobody has any: that is said, and nothing is sent unsigned."""
     with pytest.raises(LookupError):
         sigv4.headers(Credentials(region="eu-west-1"), outgoing_to(MODELS[0]))
+
+
+def test_credentials_that_cannot_be_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have run out and nobody gives new ones: the attempt fails, the gateway does not."""
+
+    class RunOut:
+        def get_frozen_credentials(self) -> None:
+            raise CredentialRetrievalError(provider="test", error_msg="gone")
+
+    monkeypatch.setattr(sigv4, "_chain", RunOut)
+    with pytest.raises(LookupError, match="cannot be renewed"):
+        sigv4.headers(Credentials(region="eu-west-1"), outgoing_to(MODELS[0]))
