@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError
 
 from providers.types import Canonical
 from providers.upstreams.bedrock import BedrockConverse
