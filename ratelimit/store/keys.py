@@ -3,10 +3,13 @@
 Everything begins with `hg:`. Keys used together share a hash tag, so that they live on one cluster node: the
 directory has its own, all that is counted for a customer has the customer's id.
 
-Permanent keys: those of the directory (customers and keys). Every other key has an expiry.
+Permanent keys: those of the directory (customers and keys) and the store's identity. Every other key has an expiry.
 """
 
 from typing import Final
+
+IDENTITY: Final = "hg:{store}:identity"
+"""String: which store this is (JSON: `id`, and `accepts`, the ids of earlier stores whose place it takes)."""
 
 # The directory: five hashes and indexes that every change touches together.
 CUSTOMERS: Final = "hg:{directory}:customers"

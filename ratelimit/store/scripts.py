@@ -7,19 +7,25 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script and the name the server knows it by."""
+    """A script and the name the server knows it by. `writes`: that it runs tells that the server takes writes."""
 
     name: str
     source: bytes = field(repr=False)
     sha1: bytes = field(repr=False)
+    writes: bool = True
 
 
-def load_script(package: str, name: str) -> Script:
+def load_script(package: str, name: str, *, writes: bool = True) -> Script:
     """Read `<name>.lua` of `package`. Called at import, never per call.
+
+    A first line with the script's flags is put in front (redis.io, "Lua scripts", of version 7.0): a server
+    that takes no writes then refuses one that `writes` before it begins, whatever it would have done, and runs
+    one that does not; one that wrongly says it does not write fails at its first write.
 
     Raises:
         FileNotFoundError: the file is not in the package.
     """
-    source = files(package).joinpath(f"{name}.lua").read_bytes()
+    flags = b"#!lua\n" if writes else b"#!lua flags=no-writes\n"
+    source = flags + files(package).joinpath(f"{name}.lua").read_bytes()
     sha1 = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()  # the server's own naming
-    return Script(name, source, sha1)
+    return Script(name, source, sha1, writes)

@@ -1,15 +1,13 @@
 """One connection: commands out, replies in, in the order they were asked for."""
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
 import hiredis
 
-from ratelimit.store.address import Address
-from ratelimit.store.errors import StoreRefused, StoreUnavailable
+from ratelimit.store.errors import StoreUnavailable
 
 ReplyError = hiredis.ReplyError
 
@@ -162,87 +160,3 @@ class Connection(asyncio.Protocol):
             if not future.done():
                 future.set_exception(StoreUnavailable(reason))
         self._outgoing.clear()
-
-
-async def connect(
-    address: Address,
-    *,
-    limit_s: float,
-    timeout_s: float,
-    on_lost: Callable[[Connection, StoreUnavailable, bool], None],
-) -> Connection:
-    """A connection that has logged in and may be used: a writable server that never evicts.
-
-    Args:
-        address: of kind tcp, tls or unix.
-        limit_s: bounds all of it, name resolution and log-in included.
-        timeout_s: bounds each later call.
-        on_lost: see `Connection`; also called for one that is lost while it logs in.
-
-    Raises:
-        StoreUnavailable: nobody there, no answer in time, still loading, or a replica.
-        StoreRefused: the password, the database or the eviction policy is not acceptable.
-    """
-    loop = asyncio.get_running_loop()
-    # A log-in may take the whole limit; from then on the connection is held to the time-out of a call.
-    connection = Connection(loop, limit_s, on_lost)
-    try:
-        async with asyncio.timeout(limit_s):
-            if address.kind == "unix":
-                await loop.create_unix_connection(lambda: connection, address.path)
-            else:
-                host, port = address.hosts[0]
-                context = (
-                    ssl.create_default_context(cafile=address.ca_file) if address.kind == "tls" else None
-                )
-                await loop.create_connection(lambda: connection, host, port, ssl=context)
-            await _log_in(connection, address)
-    except TimeoutError as error:
-        connection.close()
-        raise StoreUnavailable(
-            f"no connection to {address.public()} within {limit_s * 1000:.0f} ms"
-        ) from error
-    except OSError as error:
-        connection.close()
-        raise StoreUnavailable(f"no connection to {address.public()}: {error}") from error
-    except BaseException:
-        connection.close()
-        raise
-    connection.hold_to(timeout_s)
-    return connection
-
-
-async def _log_in(connection: Connection, address: Address) -> None:
-    """AUTH, SELECT and a look at the server, all in one write."""
-    log_in: list[asyncio.Future[object]] = []
-    if address.password is not None:
-        user = () if address.username is None else (address.username,)
-        log_in.append(connection.send(pack_command((b"AUTH", *user, address.password))))
-    if address.database:
-        log_in.append(connection.send(pack_command((b"SELECT", address.database))))
-    look = connection.send(pack_command((b"INFO",)))
-    replies = await asyncio.gather(*log_in, look)
-    where = address.public()
-    for reply in replies:
-        if isinstance(reply, ReplyError):
-            text = str(reply)
-            if text.startswith(("LOADING", "MASTERDOWN", "BUSY")):
-                raise StoreUnavailable(f"{where}: {text}")
-            raise StoreRefused(f"{where} refuses us: {text}")
-    info = _info(replies[-1])
-    if info.get("loading", "0") != "0":
-        raise StoreUnavailable(f"{where} is still loading its data")
-    if info.get("role", "master") != "master":
-        raise StoreUnavailable(f"{where} is a replica; it takes no writes")
-    policy = info.get("maxmemory_policy")
-    if policy != "noeviction":
-        raise StoreRefused(
-            f"{where} has maxmemory-policy {policy or 'unknown'}: it must be noeviction, or spent budgets "
-            "could be forgotten; set it in the server's configuration"
-        )
-
-
-def _info(reply: object) -> dict[str, str]:
-    """The lines `name:value` of an INFO reply."""
-    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
-    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

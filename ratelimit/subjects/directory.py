@@ -37,7 +37,7 @@ _CREATE_CUSTOMER: Final = load_script("ratelimit.subjects", "create_customer")
 _CREATE_KEY: Final = load_script("ratelimit.subjects", "create_key")
 _DELETE_CUSTOMER: Final = load_script("ratelimit.subjects", "delete_customer")
 _DELETE_KEY: Final = load_script("ratelimit.subjects", "delete_key")
-_LIST: Final = load_script("ratelimit.subjects", "list")
+_LIST: Final = load_script("ratelimit.subjects", "list", writes=False)
 _REPLACE: Final = load_script("ratelimit.subjects", "replace")
 
 # A change is made on what was read and written only if that still stands. Administrators do not collide

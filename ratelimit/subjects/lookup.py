@@ -15,7 +15,7 @@ from ratelimit.subjects.records import decode_customer, decode_key, subject_of
 from ratelimit.subjects.secret import digest_of
 from ratelimit.subjects.types import Subject
 
-_FIND: Final = load_script("ratelimit.subjects", "find")
+_FIND: Final = load_script("ratelimit.subjects", "find", writes=False)
 
 # With the time-out of one call on top, a revoked key works nowhere after two seconds.
 _FRESH_S: Final = 1.0

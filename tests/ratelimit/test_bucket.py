@@ -213,5 +213,5 @@ async def test_no_limit_needs_no_store(take: Asker, store: Store) -> None:
 async def test_forgotten_script(take: Asker, store: Store) -> None:
     """A server that has forgotten the script counts the request once."""
     await take(5, None)
-    await store.call("SCRIPT", "FLUSH")
+    await store.call_all("SCRIPT", "FLUSH")
     assert 3 == (await take(5, None)).remaining

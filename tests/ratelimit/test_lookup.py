@@ -158,7 +158,7 @@ async def test_lost_data(directory: Directory, lookup: Lookup, store: Store) -> 
     await directory.sync_configured(
         [], [ConfiguredKey("k", "acme", digest_of(FILED).hex())], default_limits={}
     )
-    await store.call("FLUSHALL")
+    await store.call_all("FLUSHALL")
     found = await lookup.find(FILED)
     assert found is not None
     assert ("k", "acme") == (found.key_id, found.customer_id)
