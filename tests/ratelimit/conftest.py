@@ -1,5 +1,9 @@
-"""A real server for the whole session, emptied for each test; stores and clocks on top of it."""
+"""A real server for the whole session, emptied for each test; stores and clocks on top of it.
 
+With `HEADGATE_TEST_STORE=cluster` the `store` stands on a cluster of six servers instead.
+"""
+
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,6 +13,7 @@ from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
 from tests.ratelimit.clocks import PATIENT_MS, Clock, Offset
+from tests.support.fleet import cluster
 from tests.support.valkey import PrivateServer
 
 
@@ -30,11 +35,21 @@ def offset() -> Offset:
     return Offset()
 
 
+@pytest.fixture(scope="session")
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where `store` is."""
+    if os.environ.get("HEADGATE_TEST_STORE") == "cluster":
+        with cluster() as fleet:
+            yield fleet.url
+    else:
+        yield request.getfixturevalue("shared_server").url
+
+
 @pytest.fixture
-async def store(shared_server: PrivateServer, offset: Offset) -> AsyncIterator[Store]:
-    store = Store.for_tests(parse_address(shared_server.url), timeout_ms=PATIENT_MS, offset_us=offset)
+async def store(store_url: str, offset: Offset) -> AsyncIterator[Store]:
+    store = Store.for_tests(parse_address(store_url), timeout_ms=PATIENT_MS, offset_us=offset)
     await store.open()
-    await store.call("FLUSHALL")
+    await store.call_all("FLUSHALL")
     yield store
     await store.close()
 

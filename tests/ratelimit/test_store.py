@@ -7,55 +7,22 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from ratelimit.store.address import Address, parse_address
+from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreFault, StoreRefused, StoreUnavailable
 from ratelimit.store.link import Link
 from ratelimit.store.scripts import Script
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import PATIENT_MS
+from tests.ratelimit.watching import SLACK_S, Watch, opened
 from tests.support.valkey import PrivateServer
 
 IMPATIENT_MS: Final = 60
-SLACK_S: Final = 2.0  # how much later than promised a busy machine may be
-
-
-@dataclass
-class Watch:
-    """Counts the transitions of a store, and lets a test wait for one."""
-
-    told: list[str] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def down(self, reason: str) -> None:
-        assert reason
-        self.told.append("down")
-        self.changed.set()
-
-    def up(self) -> None:
-        self.told.append("up")
-        self.changed.set()
-
-    async def until(self, *told: str) -> None:
-        async with asyncio.timeout(20):
-            while list(told) != self.told:
-                self.changed.clear()
-                await self.changed.wait()
-
-
-@asynccontextmanager
-async def opened(address: Address, watch: Watch, timeout_ms: float) -> AsyncIterator[Store]:
-    store = Store(address, timeout_ms=timeout_ms, on_down=watch.down, on_up=watch.up)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def link_of(store: Store) -> Link:
@@ -76,7 +43,7 @@ async def test_concurrent_replies_reach_their_callers(store: Store) -> None:
 async def test_one_write_per_tick(shared_server: PrivateServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls of one loop tick leave in one write."""
     written: list[bytes] = []
-    async with opened(parse_address(shared_server.url), Watch(), PATIENT_MS) as store:
+    async with opened(shared_server.url, Watch(), PATIENT_MS) as store:
         connection = link_of(store)._connection
         assert connection is not None
         transport = connection._transport
@@ -134,7 +101,7 @@ async def test_wrong_commands_are_faults(store: Store) -> None:
 async def test_read_only_server_is_an_outage(fragile_server: PrivateServer) -> None:
     """A master that becomes a replica is left, and found again when it is a master once more."""
     watch = Watch()
-    async with opened(parse_address(fragile_server.url), watch, PATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, PATIENT_MS) as store:
         await store.call("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(StoreUnavailable, match="READONLY"):
             await store.call("SET", "a", "b")
@@ -170,7 +137,7 @@ async def test_hung_server(fragile_server: PrivateServer) -> None:
     """A hung server costs one time-out; further calls fail at once, and it is used again when it wakes."""
     watch = Watch()
     loop = asyncio.get_running_loop()
-    async with opened(parse_address(fragile_server.url), watch, IMPATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, IMPATIENT_MS) as store:
         assert b"before" == await store.call("ECHO", "before")
         fragile_server.pause()
         started = loop.time()
@@ -188,7 +155,7 @@ async def test_hung_server(fragile_server: PrivateServer) -> None:
 
 async def test_log_in_leaves_no_timer(shared_server: PrivateServer) -> None:
     """The longer limit of a log-in does not linger: the first call is held to its own time-out."""
-    async with opened(parse_address(shared_server.url), Watch(), PATIENT_MS) as store:
+    async with opened(shared_server.url, Watch(), PATIENT_MS) as store:
         connection = link_of(store)._connection
         assert connection is not None
         assert connection._timer is None
@@ -215,7 +182,7 @@ async def test_restarted_server() -> None:
 
 
 async def back_by_itself(fragile_server: PrivateServer, watch: Watch) -> None:
-    async with opened(parse_address(fragile_server.url), watch, PATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, PATIENT_MS) as store:
         fragile_server.kill()
         await watch.until("down")
         with pytest.raises(StoreUnavailable):
@@ -228,7 +195,7 @@ async def back_by_itself(fragile_server: PrivateServer, watch: Watch) -> None:
 async def test_dropped_connection_is_no_outage(fragile_server: PrivateServer) -> None:
     """A connection that the server closes while idle is replaced without a word, and a call waits for it."""
     watch = Watch()
-    async with opened(parse_address(fragile_server.url), watch, PATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, PATIENT_MS) as store:
         first = link_of(store)._connection
         assert first is not None
         async with opened_raw(fragile_server) as send:
@@ -246,7 +213,7 @@ async def test_replacement_that_hangs(fragile_server: PrivateServer) -> None:
     """A call that waits for a new connection waits no longer than its time-out; then the store is away."""
     watch = Watch()
     loop = asyncio.get_running_loop()
-    async with opened(parse_address(fragile_server.url), watch, IMPATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, IMPATIENT_MS) as store:
         first = link_of(store)._connection
         assert first is not None
         fragile_server.kill()
@@ -269,7 +236,7 @@ async def test_replacement_that_hangs(fragile_server: PrivateServer) -> None:
 async def test_calls_under_way_fail_when_the_server_dies(fragile_server: PrivateServer) -> None:
     """A call whose server dies raises at once: whether it ran is unknown, so it is not repeated."""
     watch = Watch()
-    async with opened(parse_address(fragile_server.url), watch, PATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, PATIENT_MS) as store:
         fragile_server.pause()
         call = asyncio.ensure_future(store.call("PING"))
         await asyncio.sleep(0)
@@ -282,7 +249,7 @@ async def test_started_without_server(fragile_server: PrivateServer) -> None:
     """Opening without a server is no error: the store is away, says so once, and returns by itself."""
     fragile_server.kill()
     watch = Watch()
-    async with opened(parse_address(fragile_server.url), watch, PATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, PATIENT_MS) as store:
         assert not store.available
         assert store.down_reason is not None
         with pytest.raises(StoreUnavailable, match="no connection"):
@@ -295,7 +262,7 @@ async def test_started_without_server(fragile_server: PrivateServer) -> None:
 async def test_closed_store(shared_server: PrivateServer) -> None:
     """After `close` every call fails, and nothing is called back."""
     watch = Watch()
-    async with opened(parse_address(shared_server.url), watch, PATIENT_MS) as store:
+    async with opened(shared_server.url, watch, PATIENT_MS) as store:
         waiting = asyncio.ensure_future(store.call("BLPOP", "nothing", 0))
         await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable, match="closed"):
@@ -335,8 +302,8 @@ async def test_password_unasked_for_and_unknown_database(shared_server: PrivateS
 async def test_database_is_selected(shared_server: PrivateServer) -> None:
     """`db` chooses the database."""
     async with (
-        opened(parse_address(f"{shared_server.url}?db=5"), Watch(), PATIENT_MS) as other,
-        opened(parse_address(shared_server.url), Watch(), PATIENT_MS) as store,
+        opened(f"{shared_server.url}?db=5", Watch(), PATIENT_MS) as other,
+        opened(shared_server.url, Watch(), PATIENT_MS) as store,
     ):
         await other.call("SET", "where", "five")
         assert await store.call("GET", "where") is None
@@ -354,7 +321,7 @@ async def test_evicting_server_is_refused() -> None:
 async def test_server_that_turns_evicting_is_left(fragile_server: PrivateServer) -> None:
     """A server whose policy has changed is not used after a reconnect until it is mended."""
     watch = Watch()
-    async with opened(parse_address(fragile_server.url), watch, PATIENT_MS) as store:
+    async with opened(fragile_server.url, watch, PATIENT_MS) as store:
         async with opened_raw(fragile_server) as send:
             await send(b"CONFIG SET maxmemory-policy allkeys-lru\r\n")
             await send(b"CLIENT KILL SKIPME yes TYPE normal\r\n")
@@ -439,7 +406,7 @@ async def test_tcp(shared_server: PrivateServer) -> None:
     """redis:// works."""
     async with (
         forwarded(shared_server) as port,
-        opened(parse_address(f"redis://127.0.0.1:{port}"), Watch(), PATIENT_MS) as store,
+        opened(f"redis://127.0.0.1:{port}", Watch(), PATIENT_MS) as store,
     ):
         assert b"PONG" == await store.call("PING")
 
@@ -466,9 +433,9 @@ async def test_tls(shared_server: PrivateServer, certificate: tuple[Path, Path])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     async with forwarded(shared_server, context) as port:
-        good = parse_address(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate[0]}")
+        good = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate[0]}"
         async with opened(good, Watch(), PATIENT_MS) as store:
             assert b"PONG" == await store.call("PING")
-        async with opened(parse_address(f"rediss://127.0.0.1:{port}"), Watch(), PATIENT_MS) as store:
+        async with opened(f"rediss://127.0.0.1:{port}", Watch(), PATIENT_MS) as store:
             assert not store.available
             assert "CERTIFICATE_VERIFY_FAILED" in str(store.down_reason)

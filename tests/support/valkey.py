@@ -21,6 +21,11 @@ _START_S = 20.0
 _POLL_S = 0.002
 
 
+def server_binary() -> str:
+    """The path of the server that tests run on."""
+    return os.environ.get("HEADGATE_TEST_REDIS_SERVER") or str(get_binary_path())
+
+
 class PrivateServer:
     """A server on a unix socket in a directory of its own; ends with the test process, however that ends."""
 
@@ -46,9 +51,8 @@ class PrivateServer:
 
     def start(self) -> None:
         """Start it, again after `kill` or `stop`; returns when it answers."""
-        binary = os.environ.get("HEADGATE_TEST_REDIS_SERVER") or str(get_binary_path())
         command = [
-            binary,
+            server_binary(),
             *("--port", "0", "--unixsocket", str(self.socket_path), "--unixsocketperm", "700"),
             *("--maxmemory-policy", self._policy, "--save", "", "--dir", str(self._directory)),
             *("--appendonly", "yes" if self._appendonly else "no"),

@@ -1,0 +1,84 @@
+"""A store whose master the sentinels name."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from ratelimit.store.address import parse_address
+from ratelimit.store.errors import StoreRefused, StoreUnavailable
+from ratelimit.store.store import Store
+from tests.ratelimit.clocks import PATIENT_MS
+from tests.ratelimit.watching import SLACK_S, Watch, opened
+from tests.support.fleet import SentinelFleet, sentinels
+
+IMPATIENT_MS: Final = 150
+PASSWORD: Final = "right-word"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[SentinelFleet]:
+    """Master and sentinels want a password, so that both ways of asking a sentinel are walked."""
+    with sentinels(password=PASSWORD, sentinel_password=PASSWORD) as formed:
+        yield formed
+
+
+async def test_master_is_found(fleet: SentinelFleet) -> None:
+    """The store is the master that the sentinels name, database and password included."""
+    async with opened(f"{fleet.url}?db=3", Watch(), PATIENT_MS) as store:
+        assert b"OK" == await store.call("SET", "where", "three")
+        assert b"three" == await store.call("GET", "where")
+    assert "db3:keys=2" in fleet.call(fleet.master, "INFO", "keyspace")  # the identity besides
+
+
+async def test_one_sentinel_is_enough(fleet: SentinelFleet) -> None:
+    """Sentinels that are away do not matter as long as one answers."""
+    url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:1,127.0.0.1:{fleet.sentinels[1]}/gate"
+    async with opened(url, Watch(), PATIENT_MS) as store:
+        assert b"PONG" == await store.call("PING")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "master", "named"),
+    [
+        (f":{PASSWORD}@", "other", "know no such master"),
+        (":wrong-word@", "gate", "refuses us"),
+        ("", "gate", "NOAUTH"),
+    ],
+)
+async def test_refusals(fleet: SentinelFleet, credentials: str, master: str, named: str) -> None:
+    """An unknown master or a wrong password ends the start, without repeating the password."""
+    hosts = ",".join(f"127.0.0.1:{port}" for port in fleet.sentinels)
+    store = Store(parse_address(f"redis+sentinel://{credentials}{hosts}/{master}"), timeout_ms=PATIENT_MS)
+    with pytest.raises(StoreRefused, match=named) as caught:
+        await store.open()
+    assert "word" not in str(caught.value).replace("password", "")
+    await store.close()
+
+
+async def test_started_without_sentinels() -> None:
+    """With no sentinel at the addresses the store is away, and says so."""
+    watch = Watch()
+    async with opened("redis+sentinel://127.0.0.1:1,127.0.0.1:2/gate", watch, PATIENT_MS) as store:
+        assert not store.available
+        assert "no sentinel" in str(store.down_reason)
+        await watch.until("down")
+
+
+async def test_failover(fleet: SentinelFleet) -> None:
+    """A lost master costs an outage of seconds: calls fail at once, then reach the promoted replica."""
+    watch = Watch()
+    loop = asyncio.get_running_loop()
+    async with opened(fleet.url, watch, IMPATIENT_MS) as store:
+        await store.call("SET", "kept", "x")
+        assert 2 == await store.call("WAIT", 2, 1000)
+        fleet.kill(fleet.master)
+        await watch.until("down")
+        started = loop.time()
+        with pytest.raises(StoreUnavailable):
+            await store.call("GET", "kept")
+        assert loop.time() - started < IMPATIENT_MS / 1000 + SLACK_S
+        await watch.until("down", "up")
+        assert b"x" == await store.call("GET", "kept")
+        assert b"OK" == await store.call("SET", "kept", "y")
