@@ -8,6 +8,7 @@ from ratelimit.limits.bucket import Decision, RequestBuckets
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import Offset
+from tests.ratelimit.watching import names_in
 
 # The server's own clock runs on during a test; figures in seconds may be off by this much.
 SLACK_S = 2.0
@@ -191,8 +192,7 @@ async def test_clock_set_back(take: Asker, offset: Offset) -> None:
 async def test_everything_expires(take: Asker, store: Store) -> None:
     """Nothing that was counted stays for ever, and all of a customer shares a hash tag."""
     await take(5, 5, customer_id="acme")
-    names = await store.call("KEYS", "*")
-    assert isinstance(names, list)
+    names = await names_in(store)
     assert 3 == len(names)
     for name in names:
         assert name.startswith(b"hg:{acme}:")

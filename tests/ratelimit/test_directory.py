@@ -14,6 +14,7 @@ from ratelimit.subjects.lookup import Lookup
 from ratelimit.subjects.secret import digest_of, looks_like_key
 from ratelimit.subjects.types import ConfiguredKey, Customer, Key, NewCustomer, NewKey
 from tests.ratelimit.clocks import Clock
+from tests.ratelimit.watching import names_in
 
 
 def file_key(key_id: str, customer: str, secret: str = "test-key-0001-abcdef") -> ConfiguredKey:
@@ -22,10 +23,8 @@ def file_key(key_id: str, customer: str, secret: str = "test-key-0001-abcdef") -
 
 async def everything(store: Store) -> dict[bytes, object]:
     """All that the directory keeps."""
-    names = await store.call("KEYS", "*")
-    assert isinstance(names, list)
     kept: dict[bytes, object] = {}
-    for name in names:
+    for name in await names_in(store):
         kind = await store.call("TYPE", name)
         commands = {b"hash": ("HGETALL",), b"zset": ("ZRANGE",), b"set": ("SMEMBERS",)}
         assert isinstance(kind, bytes)

@@ -97,7 +97,7 @@ async def test_old_data_that_come_back(tmp_path: Path) -> None:
             assert b"b" == await store.call("GET", "a")
 
 
-def names_in(directory: Path) -> list[str]:
+def files_in(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
 
 
@@ -119,7 +119,7 @@ async def test_restarted_gateway_notices(fragile_server: PrivateServer, tmp_path
         assert store.available
         assert orjson.loads(file.read_bytes())["id"] == (await mark_of(store)).id
     assert [] == again.told
-    assert ["store-identity"] == names_in(tmp_path)
+    assert ["store-identity"] == files_in(tmp_path)
 
 
 async def test_another_store(

@@ -1,4 +1,4 @@
-"""Counts the transitions of a store, and lets a test wait for one."""
+"""What tests look at in a store: what it tells, and what it holds."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ SLACK_S: Final = 2.0  # how much later than promised a busy machine may be
 
 @dataclass
 class Watch:
-    """What a store has told."""
+    """Counts the transitions of a store, and lets a test wait for one."""
 
     told: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -54,3 +54,12 @@ async def opened(
         yield store
     finally:
         await store.close()
+
+
+async def names_in(store: Store) -> list[bytes]:
+    """Every key that the server, or the cluster, holds."""
+    names: list[bytes] = []
+    for reply in await store.call_all("KEYS", "*"):
+        assert isinstance(reply, list)
+        names += reply
+    return names
