@@ -22,7 +22,7 @@ _SLOTS: Final = "slots"
 
 
 class Cluster:
-    """The masters as the cluster itself names them.
+    """The masters as the cluster itself names them. A `Topology`.
 
     The layout is asked for anew when a node is lost or says that a slot has moved, with growing pauses until
     every slot has a master that answers. A call for a lost master fails by itself, the others go on.
@@ -116,8 +116,8 @@ class Cluster:
 
     async def request_all(self, packed: bytes) -> list[object]:
         """See `Topology`."""
-        if not self._links:
-            raise StoreUnavailable(self._reason)
+        if self._identity.problem is not None or not self._links:
+            raise StoreUnavailable(self._identity.problem or self._reason)
         return await asyncio.gather(*(link.request("", packed) for link in self._links.values()))
 
     async def request_unchecked(self, key: str, packed: bytes) -> object:
@@ -182,8 +182,14 @@ class Cluster:
         if link is None:
             if self._closed:
                 raise StoreUnavailable(self._reason)
-            link = self._links[node] = self._new_link(node)
-            link.begin()
+            link = self._begun(node)
+        return link
+
+    def _begun(self, node: Node) -> Link:
+        self._links[node] = link = self._new_link(node)
+        if self._outage.present:  # it is over when this one answers, not when it is heard of
+            self._outage.lost(name_of(node), f"{name_of(node)}: no connection yet")
+        link.begin()
         return link
 
     def _new_link(self, node: Node) -> Link:
@@ -230,8 +236,7 @@ class Cluster:
     async def _refresh_until_well(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._is_well() or self._due:
-            if self._due:
-                self._due, pause_s = False, _FIRST_PAUSE_S
+            self._due = False
             # Spread, so that a fleet does not ask in step.
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -294,10 +299,7 @@ class Cluster:
     def _use(self, found: Layout) -> None:
         """Links to the masters of a newer layout and to no others."""
         for node in found.masters - self._links.keys():
-            self._links[node] = link = self._new_link(node)
-            if self._outage.present:  # it is over when this one answers, not when it is heard of
-                self._outage.lost(name_of(node), f"{name_of(node)}: no connection yet")
-            link.begin()
+            self._begun(node)
         for node in self._links.keys() - found.masters:
             self._retire(node)
         self._place(found)

@@ -20,6 +20,7 @@ Finder = Callable[[float], Awaitable[Address]]
 PROBE_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
+_FOLLOW_S: Final = 1.0
 _ASKING: Final = pack_command((b"ASKING",))
 
 
@@ -44,7 +45,7 @@ def at(address: Address) -> Finder:
 
 
 class Link:
-    """One server, one connection at a time.
+    """One server, one connection at a time. A `Topology` of its own, and a part of `Cluster`.
 
     A connection that the server closes is replaced at once, and calls wait for that within their own time.
     When this fails, or the server hangs, the link is down: calls fail without waiting, one probe at a time
@@ -52,13 +53,16 @@ class Link:
     """
 
     __slots__ = (
+        "_address",
         "_closed",
         "_connection",
         "_down_reason",
         "_find",
+        "_following",
         "_identity",
         "_in_cluster",
         "_knocked",
+        "_moves",
         "_name",
         "_restored",
         "_restoring",
@@ -75,14 +79,24 @@ class Link:
         watcher: Watcher,
         name: str = "",
         in_cluster: bool = False,
+        moves: bool = False,
     ) -> None:
-        """`watcher` is told under `name` what becomes of the server. `in_cluster`: one of several masters."""
+        """Nothing is connected yet.
+
+        Args:
+            watcher: is told under `name` what becomes of the server.
+            in_cluster: it is one of several masters.
+            moves: `find` may name another server at any time, so it is asked once a second while all is well.
+        """
         self._find = find
         self._timeout_s = timeout_s
         self._identity = identity
         self._watcher = watcher
         self._name = name
         self._in_cluster = in_cluster
+        self._moves = moves
+        self._address: Address | None = None
+        self._following: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._down_reason: str | None = "not opened yet"
         self._restoring: asyncio.Task[None] | None = None
@@ -145,6 +159,7 @@ class Link:
         self._closed = True
         self._down_reason = "the store was closed"
         await self._stop_restoring()
+        await _ended(self._following)
         self._restored.set()
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -207,7 +222,7 @@ class Link:
     async def _connect(self, limit_s: float, *, checked: bool = True) -> Connection:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        address = await self._find(limit_s)
+        address = self._address = await self._find(limit_s)
         return await login.connect(
             address,
             limit_s=max(0.0, started_s + limit_s - loop.time()),
@@ -233,9 +248,7 @@ class Link:
 
     async def _stop_restoring(self) -> None:
         task, self._restoring = self._restoring, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await _ended(task)
 
     async def _restore_until_up(self) -> None:
         limit_s = self._timeout_s if self._down_reason is None else PROBE_S
@@ -266,7 +279,22 @@ class Link:
         self._down_reason = None
         self._restored.set()
         self._watcher.found(self._name)
+        if self._moves and self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow())
         return True
+
+    async def _follow(self) -> None:
+        """Leave the server when it is no longer the one to use, though it does not say so itself."""
+        while True:
+            await asyncio.sleep(_FOLLOW_S * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            used = self._address
+            if self._connection is None:
+                continue  # it is being looked for
+            # Nobody to ask, or no agreement, is no reason to leave a server that works.
+            with suppress(StoreUnavailable, StoreRefused):
+                found = await self._find(PROBE_S)
+                if found != used and used is self._address:
+                    self.give_up("", f"{found.public()} is the master now")
 
     def _goes_down(self, reason: str) -> None:
         self._down_reason = reason if self._name in reason else f"{self._name}: {reason}"
@@ -278,3 +306,9 @@ async def _send_asking(connection: Connection, packed: bytes) -> object:
     # Both leave in one write and are answered in order; the first answer is of no interest.
     connection.send(_ASKING).cancel()
     return await connection.send(packed)
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

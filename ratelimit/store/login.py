@@ -125,13 +125,16 @@ async def _log_in(
     commands = _credentials(connection, address)
     if address.database:
         commands.append(connection.send(pack_command((b"SELECT", address.database))))
+    if in_cluster:
+        commands.append(connection.send(pack_command((b"CLUSTER", b"INFO"))))
     commands.append(connection.send(pack_command((b"INFO",))))
+    commands.append(connection.send(pack_command((b"GET", IDENTITY))))
+    *replies, mark = await asyncio.gather(*commands)
+    _check_server(address, replies)
+    if in_cluster and read_info(replies[-2]).get("cluster_state") != "ok":
+        raise StoreUnavailable(f"{address.public()}: the cluster is down")
     if identity is None:
-        replies = await asyncio.gather(*commands)
-        _check_server(address, replies, replies[-1])
         return
-    *replies, mark = await asyncio.gather(*commands, connection.send(pack_command((b"GET", IDENTITY))))
-    _check_server(address, replies, replies[-1])
     if isinstance(mark, ReplyError) and str(mark).startswith(_ELSEWHERE):
         if in_cluster:
             return
@@ -165,10 +168,10 @@ def _check_replies(address: Address, replies: Sequence[object]) -> None:
             raise StoreRefused(f"{address.public()} refuses us: {text}")
 
 
-def _check_server(address: Address, replies: Sequence[object], info_reply: object) -> None:
+def _check_server(address: Address, replies: Sequence[object]) -> None:
     _check_replies(address, replies)
     where = address.public()
-    info = read_info(info_reply)
+    info = read_info(replies[-1])
     if info.get("loading", "0") != "0":
         raise StoreUnavailable(f"{where} is still loading its data")
     if info.get("role", "master") != "master":

@@ -15,7 +15,9 @@ _UNKNOWN: Final = ("", 0)
 class Sentinels:
     """A finder for `Link`: asks all sentinels at once, and takes what most of them say.
 
-    One that was cut off from the others may still name the old master; the log-in checks the role besides.
+    One that was cut off from the others may still name the old master; the log-in checks the role besides. An
+    old master may call itself one for ten seconds after a planned failover (seen with Redis 7.0.15 and Valkey
+    9.1.2, November 2026), and forgets what it took meanwhile: this is why the link keeps asking.
     """
 
     __slots__ = ("_address", "_command")
@@ -29,7 +31,7 @@ class Sentinels:
         """The master's address. Takes at most half of `limit_s`, so that time is left to connect to it.
 
         Raises:
-            StoreUnavailable: no sentinel answers.
+            StoreUnavailable: no sentinel answers, or they do not agree (a failover is under way).
             StoreRefused: those that answer do not know the master, or want another password.
         """
         hosts = self._address.hosts
@@ -41,7 +43,8 @@ class Sentinels:
                 try:
                     master = await answer
                 except (StoreUnavailable, StoreRefused) as error:
-                    problem = error
+                    # What an operator has to mend is worth more words than who is away.
+                    problem = error if isinstance(problem, StoreUnavailable) else problem
                     continue
                 said[master] += 1
                 if 2 * said[master] > len(hosts):
@@ -52,7 +55,9 @@ class Sentinels:
             await asyncio.gather(*asked, return_exceptions=True)
         if not said:
             raise type(problem)(f"no sentinel of {self._address.public()} can be asked: {problem}")
-        master, _ = said.most_common(1)[0]
+        master, how_many = said.most_common(1)[0]
+        if 2 * how_many <= said.total():
+            raise StoreUnavailable(f"{self._address.public()}: the sentinels name different masters")
         if master == _UNKNOWN:
             raise StoreRefused(f"{self._address.public()}: the sentinels know no such master")
         return Address(

@@ -219,8 +219,14 @@ class Store:
             return Cluster(
                 self._address, timeout_s=self._timeout_s, identity=self._identity, outage=self._outage
             )
-        find = Sentinels(self._address).find if self._address.kind == "sentinel" else at(self._address)
-        return Link(find, timeout_s=self._timeout_s, identity=self._identity, watcher=self._outage)
+        moves = self._address.kind == "sentinel"
+        return Link(
+            Sentinels(self._address).find if moves else at(self._address),
+            timeout_s=self._timeout_s,
+            identity=self._identity,
+            watcher=self._outage,
+            moves=moves,
+        )
 
     def _translated(
         self, reply: Exception, what: str, key: str, *, writes: bool

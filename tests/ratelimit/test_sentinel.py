@@ -29,7 +29,8 @@ async def test_master_is_found(fleet: SentinelFleet) -> None:
     async with opened(f"{fleet.url}?db=3", Watch(), PATIENT_MS) as store:
         assert b"OK" == await store.call("SET", "where", "three")
         assert b"three" == await store.call("GET", "where")
-    assert "db3:keys=2" in fleet.call(fleet.master, "INFO", "keyspace")  # the identity besides
+    (master,) = fleet.roles()[0]
+    assert "db3:keys=2" in fleet.call(master, "INFO", "keyspace")  # the identity besides
 
 
 async def test_one_sentinel_is_enough(fleet: SentinelFleet) -> None:
@@ -72,8 +73,11 @@ async def test_failover(fleet: SentinelFleet) -> None:
     loop = asyncio.get_running_loop()
     async with opened(fleet.url, watch, IMPATIENT_MS) as store:
         await store.call("SET", "kept", "x")
-        assert 2 == await store.call("WAIT", 2, 1000)
-        fleet.kill(fleet.master)
+        (master,), replicas = fleet.roles()
+        fleet.until(
+            lambda: all(fleet.call(port, "GET", "kept") == "x" for port in replicas), "it is replicated"
+        )
+        fleet.kill(master)
         await watch.until("down")
         started = loop.time()
         with pytest.raises(StoreUnavailable):
@@ -82,3 +86,19 @@ async def test_failover(fleet: SentinelFleet) -> None:
         await watch.until("down", "up")
         assert b"x" == await store.call("GET", "kept")
         assert b"OK" == await store.call("SET", "kept", "y")
+
+
+async def test_planned_failover(fleet: SentinelFleet) -> None:
+    """An old master that does not know yet that it is none is left within seconds."""
+    watch = Watch()
+    (old,) = fleet.roles()[0]
+    async with opened(fleet.url, watch, PATIENT_MS) as store:
+        await store.call("SET", "kept", "x")
+        fleet.until(lambda: fleet.fail_over() == "+OK", "a replica is good enough")
+        fleet.until(lambda: any(port != old for port in fleet.roles()[0]), "another master")
+        await watch.until("down", "up")
+        assert b"OK" == await store.call("SET", "kept", "y")
+        assert b"y" == await store.call("GET", "kept")
+    assert "is the master now" in watch.reasons[0]
+    new = next(port for port in fleet.roles()[0] if port != old)
+    assert "y" == fleet.call(new, "GET", "kept")

@@ -157,6 +157,18 @@ class Fleet:
         self._servers[port].kill()
         self._servers[port].wait()
 
+    def running(self) -> list[int]:
+        return [port for port, server in self._servers.items() if server.poll() is None]
+
+    def roles(self) -> tuple[list[int], list[int]]:
+        """The masters and the replicas among the servers that run."""
+        roles: dict[str, list[int]] = {"master": [], "slave": []}
+        for port in self.running():
+            said = self.call(port, "INFO", "replication").partition("role:")[2]
+            if said:  # a sentinel has none
+                roles[said.split()[0]].append(port)
+        return roles["master"], roles["slave"]
+
     def close(self) -> None:
         """End all of them and remove what they kept."""
         for server in self._servers.values():
@@ -223,16 +235,6 @@ class ClusterFleet(Fleet):
             "the cluster is up",
         )
 
-    def running(self) -> list[int]:
-        return [port for port, server in self._servers.items() if server.poll() is None]
-
-    def roles(self) -> tuple[list[int], list[int]]:
-        """The masters and the replicas among the nodes that run."""
-        roles: dict[str, list[int]] = {"master": [], "slave": []}
-        for port in self.running():
-            roles[self.call(port, "INFO", "replication").split("role:")[1].split()[0]].append(port)
-        return roles["master"], roles["slave"]
-
     def owner(self, slot: int) -> int:
         """The master that serves a slot, as a node at work sees it."""
         for line in self.call(self.roles()[0][0], "CLUSTER", "NODES").splitlines():
@@ -297,10 +299,7 @@ class SentinelFleet(Fleet):
         for port in self.replicas:
             self.spawn(port, "--replicaof", f"127.0.0.1 {self.master}", *secret)
         self.until_up((self.master, *self.replicas))
-        self.until(
-            lambda: all("master_link_status:up" in self.call(port, "INFO") for port in self.replicas),
-            "the replicas are in step",
-        )
+        self.until_in_step()
         for port in self.sentinels:
             self.spawn_sentinel(
                 port,
@@ -323,6 +322,21 @@ class SentinelFleet(Fleet):
                 "slaves=2,sentinels=3" in self.call(port, "INFO", "sentinel") for port in self.sentinels
             ),
             "the sentinels see everything",
+        )
+
+    def fail_over(self) -> str:
+        """Ask for another master; the sentinels' answer."""
+        return self.call(self.sentinels[0], "SENTINEL", "FAILOVER", "gate")
+
+    def until_in_step(self) -> None:
+        """Wait until one master has two replicas that have what it has."""
+        self.until(
+            lambda: (
+                [1, 2] == [len(ports) for ports in self.roles()]
+                and all("master_link_status:up" in self.call(port, "INFO") for port in self.roles()[1])
+                and "connected_slaves:2" in self.call(self.roles()[0][0], "INFO")
+            ),
+            "the replicas are in step",
         )
 
 
