@@ -80,7 +80,6 @@ _PLANNED_LIMITS: Final = (
 TABLE: Final[tuple[Row, ...]] = (
     Row("server.workers", "one process serves"),
     Row("server.ops_listen", "health and metrics are served on the main address only"),
-    Row("redis.url", "serve refuses it", _starts("redis+cluster:", "redis+sentinel:")),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.*", _NO_EFFECT),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),

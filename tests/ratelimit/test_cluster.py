@@ -1,7 +1,9 @@
 """A store on a cluster: to the right node, along with what moves, through the loss of nodes."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Final
 
 import pytest
@@ -9,6 +11,7 @@ from redis.crc import key_slot
 
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreRefused, StoreUnavailable
+from ratelimit.store.scripts import Script
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import PATIENT_MS
 from tests.ratelimit.watching import SLACK_S, Watch, opened
@@ -16,6 +19,8 @@ from tests.support.fleet import SLOTS, ClusterFleet, cluster
 
 IMPATIENT_MS: Final = 150
 IDENTITY_SLOT: Final = key_slot(b"store")
+SOURCE: Final = b"redis.call('SET', KEYS[1], '1') return redis.call('GET', KEYS[1])"
+ONE: Final = Script("one", SOURCE, hashlib.sha1(SOURCE, usedforsecurity=False).hexdigest().encode())
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +152,7 @@ async def test_killed_master(fragile: ClusterFleet, watch: Watch) -> None:
     _, (victim, bystander) = by_role(fragile)
     lost, kept = keys_of(fragile, victim, bystander)
     async with opened(fragile.url, watch, IMPATIENT_MS) as store:
-        await store.call("SET", lost, "x")
+        assert b"1" == await store.run(ONE, (lost,), ())
         fragile.kill(victim)
         await watch.until("down")
         assert str(victim) in watch.reasons[0]
@@ -160,6 +165,7 @@ async def test_killed_master(fragile: ClusterFleet, watch: Watch) -> None:
         await answered(store, lost)
         await watch.until("down", "up")
         assert fragile.owner(key_slot(lost.encode())) != victim
+        assert b"1" == await store.run(ONE, (lost,), ())  # which the new master has never heard of
 
 
 async def test_hung_master(fragile: ClusterFleet, watch: Watch) -> None:
@@ -193,6 +199,27 @@ async def test_all_masters_hang(fragile: ClusterFleet, watch: Watch) -> None:
         assert store.available
         for name in names:
             await answered(store, name)
+
+
+async def test_cluster_that_is_down(fragile: ClusterFleet, watch: Watch) -> None:
+    """A cluster that has lost a master for good serves nobody: told once, and over when it is up again."""
+    _, (victim, bystander) = by_role(fragile)
+    (kept,) = keys_of(fragile, bystander)
+    replica = fragile.replica_of(victim)
+    async with opened(fragile.url, watch, PATIENT_MS) as store:
+        fragile.kill(replica)
+        fragile.kill(victim)
+        async with asyncio.timeout(20):
+            while store.available:
+                with suppress(StoreUnavailable):
+                    await store.call("SET", kept, "x", writes=True)
+                await asyncio.sleep(0.01)
+        with pytest.raises(StoreUnavailable):
+            await store.call("GET", kept)
+        assert ["down"] == watch.told
+        fragile.start(victim)
+        await watch.until("down", "up")
+        assert b"OK" == await store.call("SET", kept, "x")
 
 
 async def test_started_without_its_cluster() -> None:

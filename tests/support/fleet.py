@@ -235,6 +235,13 @@ class ClusterFleet(Fleet):
             "the cluster is up",
         )
 
+    def replica_of(self, master: int) -> int:
+        return next(
+            port
+            for port in self.roles()[1]
+            if f"master_port:{master}\r" in self.call(port, "INFO", "replication")
+        )
+
     def owner(self, slot: int) -> int:
         """The master that serves a slot, as a node at work sees it."""
         for line in self.call(self.roles()[0][0], "CLUSTER", "NODES").splitlines():

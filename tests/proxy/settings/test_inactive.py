@@ -45,8 +45,6 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
     [
         ("server: {workers: 2}", ["server.workers"]),
         ("server: {ops_listen: 127.0.0.1:9090}", ["server.ops_listen"]),
-        ("redis: {url: 'redis+cluster://a,b'}", ["redis.url"]),
-        ("redis: {url: 'redis+sentinel://a,b/main'}", ["redis.url"]),
         ("redis: {url: redis://a, on_outage: open}", []),
         ("redis: {on_outage: lease}", ["redis.on_outage"]),
         ("records: {ledger_days: 1, generations_max: 1}", ["records.generations_max", "records.ledger_days"]),
