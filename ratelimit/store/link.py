@@ -271,6 +271,9 @@ class Link:
 
     def _takes(self, connection: Connection) -> bool:
         """Put a fresh connection to use. False when it has ended already."""
+        if self._closed or self._connection is not None:
+            connection.close()  # somebody was quicker
+            return True
         if connection.closed:
             self._goes_down("the connection was lost at once")
             self._restore()

@@ -24,8 +24,8 @@ _ACCEPT: Final = load_script("ratelimit.store", "accept")
 _LOOK_ELSEWHERE: Final = ("READONLY", "MASTERDOWN", "LOADING", "NOAUTH", "CLUSTERDOWN The cluster")
 # The server takes no writes now. Calls go on: they cost little, and the first that passes tells the end of it.
 _NO_WRITES: Final = ("OOM", "MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE")
-# The server cannot do this now, for reasons of its own.
-_NOT_NOW: Final = ("CLUSTERDOWN", "TRYAGAIN", "NOPERM")
+# The server cannot do this now, for reasons of its own; MOVED: one node of a cluster was taken for a server.
+_NOT_NOW: Final = ("CLUSTERDOWN", "TRYAGAIN", "NOPERM", "MOVED", "ASK ")
 
 
 def _nothing() -> None:

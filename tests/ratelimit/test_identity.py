@@ -138,6 +138,30 @@ async def test_another_store(
             assert await stranger.accept()
             assert Mark(theirs.id, (ours.id,)) == await mark_of(stranger)
             assert not await native.accept()
+        later, file_of_later = new_mark(()), tmp_path / "later"
+        file_of_later.write_bytes(encode_mark(later))
+        async with opened(shared_server.url, Watch(), PATIENT_MS, identity_file=file_of_later) as stranger:
+            assert await stranger.accept()
+            assert Mark(theirs.id, (later.id, ours.id)) == await mark_of(stranger)
+
+
+async def test_accepting_at_once_from_everywhere(fragile_server: PrivateServer) -> None:
+    """Gateways that accept together agree on one identity, and each keeps one connection."""
+    stores = [Store(parse_address(fragile_server.url), timeout_ms=PATIENT_MS) for _ in range(5)]
+    for store in stores:
+        await store.open()
+    fragile_server.kill()
+    fragile_server.start()
+    for store in stores:
+        await until_refused(store)
+    changed = await asyncio.gather(*(store.accept() for store in stores for _ in range(3)))
+    assert 1 == changed.count(True)
+    assert {True} == {store.available for store in stores}
+    assert 1 == len({store._identity.remembered for store in stores})
+    clients = await stores[0].call("CLIENT", "LIST")
+    assert isinstance(clients, bytes)
+    assert len(stores) == len(clients.splitlines())
+    await asyncio.gather(*(store.close() for store in stores))
 
 
 async def test_identity_that_is_none(fragile_server: PrivateServer) -> None:
