@@ -11,6 +11,7 @@ from redis.crc import key_slot
 
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreRefused, StoreUnavailable
+from ratelimit.store.keys import IDENTITY
 from ratelimit.store.scripts import Script
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import PATIENT_MS
@@ -202,23 +203,33 @@ async def test_all_masters_hang(fragile: ClusterFleet, watch: Watch) -> None:
 
 
 async def test_cluster_that_is_down(fragile: ClusterFleet, watch: Watch) -> None:
-    """A cluster that has lost a master for good serves nobody: told once, and over when it is up again."""
-    _, (victim, bystander) = by_role(fragile)
+    """A cluster that has lost a master for good serves nobody: told once, and over when it is up again.
+
+    So says one of its nodes that is used as a server of its own.
+    """
+    holder, (victim, bystander) = by_role(fragile)
+    alone = Watch()
     (kept,) = keys_of(fragile, bystander)
     replica = fragile.replica_of(victim)
-    async with opened(fragile.url, watch, PATIENT_MS) as store:
+    async with (
+        opened(fragile.url, watch, PATIENT_MS) as store,
+        opened(f"redis://127.0.0.1:{holder}", alone, PATIENT_MS) as node,
+    ):
         fragile.kill(replica)
         fragile.kill(victim)
         async with asyncio.timeout(20):
-            while store.available:
+            while store.available or node.available:
                 with suppress(StoreUnavailable):
                     await store.call("SET", kept, "x", writes=True)
+                with suppress(StoreUnavailable):
+                    await node.call("GET", IDENTITY)
                 await asyncio.sleep(0.01)
         with pytest.raises(StoreUnavailable):
             await store.call("GET", kept)
         assert ["down"] == watch.told
         fragile.start(victim)
         await watch.until("down", "up")
+        await alone.until("down", "up")
         assert b"OK" == await store.call("SET", kept, "x")
 
 
