@@ -4,16 +4,20 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import pytest
 from redis.crc import key_slot
 
+from ratelimit.limits.bucket import RequestBuckets
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreRefused, StoreUnavailable
 from ratelimit.store.keys import IDENTITY
 from ratelimit.store.scripts import Script
 from ratelimit.store.store import Store
+from ratelimit.subjects.directory import Directory
+from ratelimit.subjects.types import ConfiguredKey, NewCustomer, NewKey
 from tests.ratelimit.clocks import PATIENT_MS
 from tests.ratelimit.watching import SLACK_S, Watch, opened
 from tests.support.fleet import SLOTS, ClusterFleet, cluster
@@ -274,6 +278,29 @@ async def test_node_that_evicts_is_refused(fleet: ClusterFleet) -> None:
     finally:
         fleet.call(node, "CONFIG", "SET", "maxmemory-policy", "noeviction")
         await store.close()
+
+
+async def test_rights_in_the_manual_are_enough(fleet: ClusterFleet, watch: Watch) -> None:
+    """A user with the rights that docs/store.md names can do all that the room does."""
+    manual = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
+    rights = next(line.split()[2:] for line in manual.splitlines() if line.startswith("    ACL SETUSER"))
+    for port in (*fleet.masters, *fleet.replicas):
+        assert "+OK" == fleet.call(port, "ACL", "SETUSER", *rights)
+    url = fleet.url.replace("://", f"://{rights[0]}:{rights[2].removeprefix('>')}@")
+    async with opened(url, watch, PATIENT_MS) as store:
+        directory = Directory(store, wall_clock_s=lambda: 1_767_225_600.0)
+        await directory.sync_configured([], [ConfiguredKey("k", "filed", "ab" * 32)], default_limits={})
+        await directory.sync_configured([], [], default_limits={})
+        await directory.create_customer(NewCustomer("acme"))
+        key, _ = await directory.create_key(NewKey("acme"))
+        assert [key] == list((await directory.list_keys(None, 9, customer_id="acme")).items)
+        decision = await RequestBuckets(store).take_request(
+            request_id="r", customer_id="acme", key_id=key.id, key_per_minute=1, customer_per_minute=None
+        )
+        assert decision.allowed
+        await directory.delete_customer("acme")
+        assert not await store.accept()
+    assert [] == watch.told
 
 
 async def test_full_node_does_not_flap(fleet: ClusterFleet, gate: Store, watch: Watch) -> None:
