@@ -222,7 +222,9 @@ class Link:
     async def _connect(self, limit_s: float, *, checked: bool = True) -> Connection:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        address = self._address = await self._find(limit_s)
+        address = await self._find(limit_s)
+        if checked:
+            self._address = address
         return await login.connect(
             address,
             limit_s=max(0.0, started_s + limit_s - loop.time()),
