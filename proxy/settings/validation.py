@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.settings.problems import Location, Problem, near_miss, path_of
-from proxy.settings.schema import Section
+from proxy.settings.section import Section
 from proxy.settings.words import OWN_ERROR
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -128,9 +128,9 @@ def _step(annotation: Any, part: str | int) -> Any:
     """What stands one key, name or place below an annotation."""
     for candidate in _alternatives(annotation):
         origin, arguments = get_origin(candidate), get_args(candidate)
-        if origin is tuple:
+        if origin is tuple and isinstance(part, int):
             return arguments[0]
-        if isinstance(origin, type) and issubclass(origin, Mapping):
+        if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(part, str):
             return arguments[1]
     model = _model(annotation)
     return model.model_fields[str(part)].annotation if model else None

@@ -182,7 +182,9 @@ class Lookup:
         else:
             # A configured key works also before it has been written, and after the store has lost its data.
             subject = self._configured.subject(digest)
-        self._remember(digest, subject or _Nobody(found[0].decode() if found else None, asked_at_s), asked_at_s)
+        self._remember(
+            digest, subject or _Nobody(found[0].decode() if found else None, asked_at_s), asked_at_s
+        )
         return subject
 
     def _remember(self, digest: bytes, found: Subject | _Nobody, at_s: float) -> None:

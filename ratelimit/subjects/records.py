@@ -24,7 +24,7 @@ from ratelimit.subjects.types import (
 # Spaces separate ids in an index and braces make hash tags, so neither may be part of an id.
 _ID: Final = re.compile(r"[^\s{}\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_TAG: Final = re.compile(r"[A-Za-z0-9_.:/=-]{1,64}")
+TAG: Final = re.compile(r"[A-Za-z0-9_.:/=-]{1,64}")
 
 
 def utc_text(wall_clock_s: float) -> str:
@@ -49,7 +49,7 @@ def is_id(text: str) -> bool:
 
 def is_tag(text: str) -> bool:
     """Whether `text` may be a tag."""
-    return _TAG.fullmatch(text) is not None
+    return TAG.fullmatch(text) is not None
 
 
 def check_id(kind: Kind, record_id: str) -> None:

@@ -25,13 +25,15 @@ async def test_made_and_shown(call: Caller) -> None:
         "limits": {"requests_per_minute": 5},
         "models": ["balanced"],
         "expires_at": "2030-01-31T12:00:00Z",
+        "tags": ["env:prod"],
+        "disabled": True,
     }
     made = await call("POST", KEYS, said)
     shown = dict(made.json)
     assert ["id", "key"] == list(shown)[:2]
     secret = shown.pop("key")
     assert looks_like_key(secret)
-    expected = {"id": shown["id"], **said, "disabled": False, "managed": "api", "created_at": NOW}
+    expected = {"id": shown["id"], **said, "managed": "api", "created_at": NOW, "previous_until": None}
     assert (201, expected, f"{KEYS}/{shown['id']}") == (made.status, shown, made.headers["location"])
     read = await call("GET", f"{KEYS}/{shown['id']}")
     assert (200, expected) == (read.status, read.json)
@@ -95,7 +97,11 @@ async def test_lists(call: Caller) -> None:
         ),
         ({"limits": None}, {"limits": {}}),
         ({"models": ["b"]}, {"models": ["b"]}),
+        ({"models": {"b": {"usd_per_day": 2}, "a": None}}, {"models": {"b": {"usd_per_day": 2.0}, "a": {}}}),
+        ({"models": {}}, {"models": []}),
         ({"models": None}, {"models": None}),
+        ({"tags": ["x"]}, {"tags": ["x"]}),
+        ({"tags": None}, {"tags": []}),
         ({"expires_at": "2027-01-01T00:00:00+01:00"}, {"expires_at": "2026-12-31T23:00:00Z"}),
         ({"expires_at": None}, {"expires_at": None}),
         ({"disabled": True}, {"disabled": True}),
@@ -107,8 +113,9 @@ async def test_merge(call: Caller, patch: dict[str, Any], changes: dict[str, Any
         "customer": "acme",
         "name": "web",
         "limits": {"requests_per_minute": 5, "in_flight": 1},
-        "models": ["a"],
+        "models": {"a": {"in_flight": 1}},
         "expires_at": "2030-01-31T12:00:00Z",
+        "tags": ["a"],
     }
     made = (await call("POST", KEYS, said)).json
     changed = await call("PATCH", f"{KEYS}/{made['id']}", patch)
