@@ -6,7 +6,7 @@ The members are those of the configuration file, so that a record means the same
 from typing import Annotated, Final
 
 from annotated_types import Ge, Le
-from pydantic import Strict
+from pydantic import ConfigDict, Strict
 
 from proxy.settings.section import Section
 from proxy.settings.subjects import KeyModels, Limits, Metadata, Priority, Tags
@@ -21,6 +21,22 @@ Overlap = Annotated[int, Strict(), Ge(0), Le(OVERLAP_MAX_S)]
 class CustomerBody(Section):
     """A new customer. `null` means the same as absent, but for a limit: that is none, whatever the defaults are."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "acme",
+                    "name": "Acme Industries",
+                    "limits": {"usd_per_month": 100},
+                    "models": ["balanced"],
+                    "priority": "high",
+                    "metadata": {"team": "blue"},
+                    "tags": ["division:web"],
+                }
+            ]
+        }
+    )
+
     id: Name
     name: Label | None = None
     limits: Limits = Limits()
@@ -34,6 +50,12 @@ class CustomerBody(Section):
 class CustomerPatch(Section):
     """What changes of a customer: only what is named. `null` takes a value back to what it is when absent."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"limits": {"usd_per_month": None, "usd_per_day": 5}, "disabled": True}]
+        }
+    )
+
     name: Label | None = None
     limits: Limits | None = None
     models: tuple[PublicName, ...] | None = None
@@ -45,6 +67,20 @@ class CustomerPatch(Section):
 
 class KeyBody(Section):
     """A new key. `null` means the same as absent, as it does in the file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer": "acme",
+                    "name": "web",
+                    "limits": {"requests_per_minute": 600},
+                    "models": {"gpt-5": {"usd_per_day": 5}, "balanced": {}},
+                    "expires_at": "2099-12-31T00:00:00Z",
+                }
+            ]
+        }
+    )
 
     customer: Name
     name: Label | None = None
@@ -58,6 +94,10 @@ class KeyBody(Section):
 class KeyPatch(Section):
     """What changes of a key: only what is named. `null` takes a value back to what it is when absent."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "web, blue", "models": ["balanced"], "expires_at": None}]}
+    )
+
     name: Label | None = None
     limits: Limits | None = None
     models: KeyModels | None = None
@@ -68,5 +108,7 @@ class KeyPatch(Section):
 
 class Rotation(Section):
     """How a key gets another text. `overlap_s`: how long the present one works on; 0 ends it at once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_s": 3600}]})
 
     overlap_s: Overlap = DAY_S

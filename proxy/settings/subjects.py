@@ -83,7 +83,11 @@ _MAPPING: Final = TypeAdapter(dict[PublicName, Limits])
 
 def _key_models(value: Any) -> Any:
     # Not left to a union: its problems would name the alternatives, which are no part of the path.
-    return _MAPPING.validate_python(value) if isinstance(value, Mapping) else _LIST.validate_python(value)
+    if isinstance(value, Mapping):
+        return _MAPPING.validate_python(value)
+    if isinstance(value, list | tuple):
+        return _LIST.validate_python(value)
+    raise refused("must be a list of names, or a mapping of names to limits")
 
 
 KeyModels = Annotated[

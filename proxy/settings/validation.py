@@ -91,16 +91,20 @@ def _message(detail: ErrorDetails) -> str:
     if kind == "literal_error":
         return _not_one_of(detail["input"], str(context["expected"]))
     if kind == "greater_than_equal":
-        return f"must be >= {context['ge']:g}"
+        return f"must be >= {_figure(context['ge'])}"
     if kind == "greater_than":
-        return f"must be > {context['gt']:g}"
+        return f"must be > {_figure(context['gt'])}"
     if kind == "less_than_equal":
-        return f"must be <= {context['le']:g}"
+        return f"must be <= {_figure(context['le'])}"
     if kind == "too_short":
         return f"must hold {_entries(context['min_length'])} or more, not {context['actual_length']}"
     if kind == "too_long":
         return f"must hold {_entries(context['max_length'])} or fewer, not {context['actual_length']}"
     return _MESSAGES.get(kind, f"is not valid ({kind})")
+
+
+def _figure(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number:g}"
 
 
 def _entries(number: int) -> str:
