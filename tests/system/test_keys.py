@@ -126,7 +126,7 @@ async def test_a_key_that_may_no_longer_be_used(place: Site, manner: str) -> Non
     key_id, key = await make_key(place, customer)
     async with place.upstream(good_stream):
         assert 200 == (await ask(place, key)).status
-        done = {
+        done: dict[str, tuple[str, str, dict[str, Any]]] = {
             "revoked": ("DELETE", f"/keys/{key_id}", {}),
             "replaced": ("POST", f"/keys/{key_id}/rotate", {"overlap_s": 0}),
             "disabled": ("PATCH", f"/keys/{key_id}", {"disabled": True}),
