@@ -6,7 +6,7 @@ The members are those of the configuration file, so that a record means the same
 from typing import Annotated, Final
 
 from annotated_types import Ge, Le
-from pydantic import ConfigDict, Strict
+from pydantic import ConfigDict, Field, Strict
 
 from proxy.settings.section import Section
 from proxy.settings.subjects import KeyModels, Limits, Metadata, Priority, Tags
@@ -111,4 +111,4 @@ class Rotation(Section):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_s": 3600}]})
 
-    overlap_s: Overlap = DAY_S
+    overlap_s: Overlap = Field(default=DAY_S, json_schema_extra={"default": DAY_S})

@@ -8,7 +8,8 @@ from importlib.metadata import version as installed_version
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
 
 from proxy.admin.operations import OPERATIONS, Operation
 from proxy.admin.shown import ErrorAnswer
@@ -34,6 +35,16 @@ _HEADERS: Final[Members] = {
 }
 
 
+class _Schemas(GenerateJsonSchema):
+    """Without what a model happens to hold where nothing was said.
+
+    Clients that are generated may send a `default` back, and there `null` is not the same as absent: it removes.
+    """
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
 @cache
 def document() -> Mapping[str, Any]:
     """The whole document; not to be changed."""
@@ -41,7 +52,9 @@ def document() -> Mapping[str, Any]:
     for operation in OPERATIONS:
         models.update(model for model in (operation.body, operation.answer) if model is not None)
     ordered = sorted(models, key=lambda model: model.__name__)
-    refs, definitions = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
+    refs, definitions = models_json_schema(
+        [(model, "validation") for model in ordered], ref_template=_REF, schema_generator=_Schemas
+    )
     schemas = {model: refs[model, "validation"] for model in ordered}
     paths: dict[str, Members] = {}
     for operation in OPERATIONS:

@@ -55,7 +55,7 @@ UsdLimit = Annotated[Number, Le(_USD_MAX)]
 
 
 class Limits(Section):
-    """What a subject may use; `None` means without limit."""
+    """What a subject may use, by the limit's name; a limit that is absent or `null` is none."""
 
     requests_per_minute: CountLimit | None = None
     tokens_per_minute: CountLimit | None = None

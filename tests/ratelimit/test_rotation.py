@@ -64,9 +64,12 @@ async def test_both_texts_work_until_the_end(
 
     wall.now = until_s - 0.1
     assert (key.id, None) == seen(await lookup.find(old))
+    clock.now += 2
+    offset.us = (DAY_S - 30) * 1_000_000  # the server's clock, shortly before the end
+    assert (key.id, None) == seen(await lookup.find(old))
     wall.now = until_s
     assert (key.id, "key replaced") == seen(await lookup.find(old))
-    clock.now += 2  # forgotten: the server is asked, whose clock has not reached the end
+    clock.now += 2  # forgotten: the server, whose clock has not reached the end, gives the key
     assert (key.id, "key replaced") == seen(await lookup.find(old))
     clock.now += 2
     offset.us = DAY_S * 1_000_000 + 5_000_000

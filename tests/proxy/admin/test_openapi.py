@@ -68,6 +68,17 @@ def test_examples_are_what_they_are_of(model: type[BaseModel]) -> None:
     assert schema.get("examples") or model.__name__ == "OpenApiDocument"
 
 
+def test_nothing_is_sent_by_default() -> None:
+    """A client that fills in defaults changes nothing it was not told to change."""
+    defaults = {
+        f"{name}.{member}": schema["default"]
+        for name, model in document()["components"]["schemas"].items()
+        for member, schema in model["properties"].items()
+        if "default" in schema
+    }
+    assert {"Rotation.overlap_s": 86_400} == defaults
+
+
 def test_refusals_have_the_statuses_of_the_error_table() -> None:
     """Each response that is an error names codes of its status, and each operation those of a wrong key."""
     for _, _, operation in operations():
