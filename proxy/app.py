@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.routing import Route, Router
 
@@ -30,8 +30,11 @@ from proxy.http.door import Door
 from proxy.routing.catalogue.load import from_settings
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import BUILT_IN, Loaded
-from proxy.settings.schema import Limits, Settings
 from proxy.settings.schema import Provider as ProviderSettings
+from proxy.settings.schema import Settings
+from proxy.settings.subjects import Customer as CustomerSettings
+from proxy.settings.subjects import Key as KeySettings
+from proxy.settings.subjects import model_limits, model_names
 from proxy.telemetry.metrics import Metrics, Watched
 from proxy.web.calls import Call
 from proxy.web.models import Models
@@ -163,7 +166,7 @@ class Gateway:
             Route("/livez", probes.livez, methods=["GET"]),
             Route("/readyz", probes.readyz, methods=["GET"]),
             Route("/metrics", probes.metrics, methods=["GET"]),
-            *admin_routes(directory, default_limits=_limits(settings.limits.defaults)),
+            *admin_routes(directory, default_limits=settings.limits.defaults.named()),
         ]
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
@@ -202,11 +205,14 @@ class Gateway:
 
     async def _sync(self, directory: Directory) -> None:
         """Make the store agree with the configuration, as soon as it answers."""
-        customers, keys = _configured(self._settings, self.local_key)
+        subjects = configured_subjects(self._settings, self.local_key)
         while True:
             try:
                 await directory.sync_configured(
-                    customers, keys, default_limits=_limits(self._settings.limits.defaults)
+                    subjects.customers,
+                    subjects.keys,
+                    default_limits=self._settings.limits.defaults.named(),
+                    named_only=subjects.named_only,
                 )
             except StoreUnavailable as outage:
                 # Configured keys are known already. `open` serves them, the others wait for the store.
@@ -276,25 +282,51 @@ def _watched(headroom: Headroom, providers: Providers) -> Watched:
     return Watched(left, taken)
 
 
-def _configured(settings: Settings, local_key: str | None) -> tuple[list[NewCustomer], list[ConfiguredKey]]:
-    defaults = settings.limits.defaults
-    customers = [
-        NewCustomer(each.id, each.name or each.id, _limits(each.limits.with_defaults(defaults)))
-        for each in settings.customers
-    ]
-    keys = [
-        ConfiguredKey(each.id, each.customer, each.digest, each.id, _limits(each.limits), each.models)
-        for each in settings.keys
-        if each.digest is not None
-    ]
+class ConfiguredSubjects(NamedTuple):
+    """Customers and keys of the configuration. `named_only`: ids of customers that only a key names."""
+
+    customers: Sequence[NewCustomer]
+    named_only: Sequence[str]
+    keys: Sequence[ConfiguredKey]
+
+
+def configured_subjects(settings: Settings, local_key: str | None) -> ConfiguredSubjects:
+    """What the store is to be told of the configuration; the laptop's key stands for a customer of its own."""
+    defaults = settings.limits.defaults.named()
+    customers = [_customer(each, defaults) for each in settings.customers if not each.named_only]
+    keys = [_key(each, each.digest) for each in settings.keys if each.digest is not None]
     if local_key is not None:
         customers.append(NewCustomer(LOCAL, "This machine"))
         keys.append(ConfiguredKey(LOCAL, LOCAL, sha256(local_key.encode()).hexdigest(), "Local key"))
-    return customers, keys
+    return ConfiguredSubjects(customers, [each.id for each in settings.customers if each.named_only], keys)
 
 
-def _limits(limits: Limits) -> dict[str, float]:
-    return limits.model_dump(exclude_none=True)
+def _customer(customer: CustomerSettings, defaults: Mapping[str, float]) -> NewCustomer:
+    return NewCustomer(
+        customer.id,
+        customer.name or customer.id,
+        limits=customer.limits.over(defaults),
+        models=customer.models,
+        priority=customer.priority,
+        metadata=customer.metadata,
+        disabled=customer.disabled,
+        tags=customer.tags,
+    )
+
+
+def _key(key: KeySettings, digest: str) -> ConfiguredKey:
+    return ConfiguredKey(
+        key.id,
+        key.customer,
+        digest,
+        key.id,
+        limits=key.limits.named(),
+        models=model_names(key.models),
+        expires_at=key.expires_at,
+        disabled=key.disabled,
+        model_limits=model_limits(key.models),
+        tags=key.tags,
+    )
 
 
 def _local_key(settings: Settings) -> str:

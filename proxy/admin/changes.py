@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.settings.schema import Limits
+from proxy.settings.subjects import Limits
 
 
 def changed_limits(limits: Mapping[str, float], change: Limits | None) -> dict[str, float]:

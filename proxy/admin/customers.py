@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.admin.answers import answer, nothing, page
-from proxy.admin.bodies import DEFAULT_PRIORITY, CustomerBody, CustomerPatch, metadata_problem
+from proxy.admin.bodies import CustomerBody, CustomerPatch
 from proxy.admin.changes import changed_limits, merged
 from proxy.admin.reading import page_limit, read_body, read_query
 from proxy.exchange.errors import Refused
+from proxy.settings.subjects import metadata_problem
 from ratelimit.subjects.directory import Directory
-from ratelimit.subjects.types import Customer, NewCustomer
+from ratelimit.subjects.types import DEFAULT_PRIORITY, Customer, NewCustomer
 
 _FIXED: Final = frozenset({"id", "managed", "created_at"})
 
@@ -25,7 +26,7 @@ class Customers:
         """
         Args:
             path: where the endpoints are, for `location`.
-            default_limits: what a new customer gets for each limit it does not name.
+            default_limits: what a new customer gets for each limit it does not name, `null` being a name.
         """
         self._directory = directory
         self._path = path
@@ -37,10 +38,12 @@ class Customers:
             NewCustomer(
                 body.id,
                 body.name or body.id,
-                limits={**self._default_limits, **body.limits.model_dump(exclude_none=True)},
+                limits=body.limits.over(self._default_limits),
                 models=body.models,
                 priority=body.priority or DEFAULT_PRIORITY,
                 metadata=body.metadata or {},
+                disabled=body.disabled,
+                tags=body.tags or (),
             )
         )
         return answer(request, customer.public(), status=201, location=f"{self._path}/{customer.id}")
@@ -79,6 +82,8 @@ def _changed(customer: Customer, patch: CustomerPatch) -> Customer:
         changes["priority"] = patch.priority or DEFAULT_PRIORITY
     if "metadata" in named:
         changes["metadata"] = _changed_metadata(customer.metadata, patch.metadata)
+    if "tags" in named:
+        changes["tags"] = patch.tags or ()
     if "disabled" in named:
         changes["disabled"] = patch.disabled
     return replace(customer, **changes)

@@ -8,16 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.admin.answers import answer, nothing, page
-from proxy.admin.bodies import KeyBody, KeyPatch
+from proxy.admin.bodies import KeyBody, KeyPatch, Rotation
 from proxy.admin.changes import changed_limits
 from proxy.admin.reading import page_limit, read_body, read_query
 from proxy.exchange.errors import Refused
+from proxy.settings.subjects import model_limits, model_names
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import NotFound
 from ratelimit.subjects.records import epoch_s
 from ratelimit.subjects.types import Key, NewKey
 
-_FIXED: Final = frozenset({"id", "customer", "managed", "created_at"})
+_FIXED: Final = frozenset({"id", "customer", "managed", "created_at", "previous_until"})
 
 
 class Keys:
@@ -40,13 +41,15 @@ class Keys:
             NewKey(
                 body.customer,
                 body.name or "",
-                limits=body.limits.model_dump(exclude_none=True),
-                models=body.models,
+                limits=body.limits.named(),
+                models=model_names(body.models),
                 expires_at=body.expires_at,
+                disabled=body.disabled,
+                model_limits=model_limits(body.models),
+                tags=body.tags or (),
             )
         )
-        shown = {"id": key.id, "key": secret, **key.public()}
-        return answer(request, shown, status=201, location=f"{self._path}/{key.id}")
+        return answer(request, _with_text(key, secret), status=201, location=f"{self._path}/{key.id}")
 
     async def list(self, request: Request) -> Response:
         query = read_query(request, ("limit", "after", "customer"))
@@ -66,6 +69,14 @@ class Keys:
         key = await self._directory.update_key(request.path_params["id"], lambda old: _changed(old, patch))
         return answer(request, key.public())
 
+    async def rotate(self, request: Request) -> Response:
+        """Another text for the same key. May be called without a body."""
+        rotation = await read_body(request, Rotation, empty={})
+        key, secret = await self._directory.rotate_key(
+            request.path_params["id"], overlap_s=rotation.overlap_s
+        )
+        return answer(request, _with_text(key, secret))
+
     async def revoke(self, request: Request) -> Response:
         await self._directory.delete_key(request.path_params["id"])
         return nothing(request)
@@ -82,6 +93,10 @@ class Keys:
             raise Refused("not_found", str(error), param="customer") from error
 
 
+def _with_text(key: Key, secret: str) -> dict[str, object]:
+    return {"id": key.id, "key": secret, **key.public()}
+
+
 def _changed(key: Key, patch: KeyPatch) -> Key:
     named = patch.model_fields_set
     changes: dict[str, Any] = {}
@@ -90,9 +105,12 @@ def _changed(key: Key, patch: KeyPatch) -> Key:
     if "limits" in named:
         changes["limits"] = changed_limits(key.limits, patch.limits)
     if "models" in named:
-        changes["models"] = patch.models
+        changes["models"] = model_names(patch.models)
+        changes["model_limits"] = model_limits(patch.models)
     if "expires_at" in named:
         changes["expires_at"] = patch.expires_at
+    if "tags" in named:
+        changes["tags"] = patch.tags or ()
     if "disabled" in named:
         changes["disabled"] = patch.disabled
     return replace(key, **changes)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from proxy.exchange.errors import Refused
 from proxy.http.body import read_json_body
 from proxy.settings.problems import Location, Problem, near_miss, path_of
-from proxy.settings.schema import Section
+from proxy.settings.section import Section
 from proxy.settings.validation import validate
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -23,11 +23,18 @@ _UNKNOWN_IN_FILE: Final = "unknown key"
 _TOKEN: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")([ \t\n\r]*:)?|[\[\]{}]')
 
 
-async def read_body(request: Request, section: type[SectionT], *, fixed: Collection[str] = ()) -> SectionT:
+async def read_body(
+    request: Request,
+    section: type[SectionT],
+    *,
+    fixed: Collection[str] = (),
+    empty: Mapping[str, object] | None = None,
+) -> SectionT:
     """The body of a request as a section.
 
     Args:
         fixed: members that exist and cannot be written, so that a message can say so.
+        empty: what a body without any byte stands for; without it such a body is refused.
 
     Raises:
         Refused: not JSON, too large, or not what the section holds; all problems are in the message, and
@@ -35,7 +42,7 @@ async def read_body(request: Request, section: type[SectionT], *, fixed: Collect
     """
     raw = await read_json_body(request.scope, request.receive, max_bytes=MAX_BODY_BYTES)
     try:
-        values = orjson.loads(raw)
+        values: Any = empty if empty is not None and not raw else orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Refused("invalid_request", f"the body is not valid JSON: {error}") from error
     if not isinstance(values, dict):

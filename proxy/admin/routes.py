@@ -2,20 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.admin.answers import refused
+from proxy.admin.answers import answer, refused
 from proxy.admin.customers import Customers
 from proxy.admin.keys import Keys
+from proxy.admin.openapi import document
+from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import DirectoryError
-
-CUSTOMERS: Final = "/admin/v1/customers"
-KEYS: Final = "/admin/v1/keys"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,15 +37,28 @@ def admin_routes(
     """
     customers = Customers(directory, path=CUSTOMERS, default_limits=default_limits)
     keys = Keys(directory, path=KEYS, wall_clock_s=wall_clock_s)
-    return [
-        _route(CUSTOMERS, {"GET": customers.list, "POST": customers.create}),
-        _route(
-            CUSTOMERS + "/{id}",
-            {"GET": customers.one, "PATCH": customers.update, "DELETE": customers.delete},
-        ),
-        _route(KEYS, {"GET": keys.list, "POST": keys.create}),
-        _route(KEYS + "/{id}", {"GET": keys.one, "PATCH": keys.update, "DELETE": keys.revoke}),
-    ]
+    endpoints: Mapping[str, Endpoint] = {
+        "list_customers": customers.list,
+        "create_customer": customers.create,
+        "get_customer": customers.one,
+        "update_customer": customers.update,
+        "delete_customer": customers.delete,
+        "list_keys": keys.list,
+        "create_key": keys.create,
+        "get_key": keys.one,
+        "update_key": keys.update,
+        "revoke_key": keys.revoke,
+        "rotate_key": keys.rotate,
+        "openapi": _openapi,
+    }
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = endpoints[operation.name]
+    return [_route(path, by_method) for path, by_method in by_path.items()]
+
+
+async def _openapi(request: Request) -> Response:
+    return answer(request, document())
 
 
 def _route(path: str, by_method: Mapping[str, Endpoint]) -> Route:

@@ -25,6 +25,8 @@ _PAGE: Final = 1000  # records per request of a list; the most the server gives
 _URL: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _CLIENT_PATHS: Final = ("/v1", "/admin")
 _NONE: Final = "none"
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
+_UNITS_S: Final[Mapping[str, int]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class _Failed(click.ClickException):
@@ -207,6 +209,37 @@ def read_new_limits(
     return limits
 
 
+def read_models(
+    _: click.Context, __: click.Parameter, words: Sequence[str]
+) -> list[str] | dict[str, dict[str, float]]:
+    """A callback for `--model NAME` and `--model NAME:LIMIT=NUMBER`, repeated: names, or names with limits."""
+    models: dict[str, dict[str, float]] = {}
+    for word in words:
+        place, equals, text = word.partition("=")
+        if not equals:
+            models.setdefault(word, {})
+            continue
+        # Names of models may hold colons, names of limits do not.
+        model, _colon, limit = place.rpartition(":")
+        if not model or not limit or not text:
+            raise click.BadParameter(f"`{word}` must have the form NAME or NAME:LIMIT=NUMBER")
+        limits = models.setdefault(model, {})
+        if limit in limits:
+            raise click.BadParameter(f"{limit} is given twice for {model}")
+        limits[limit] = _number(limit, text)
+    return models if any(models.values()) else list(models)
+
+
+def read_duration_s(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    """A callback for a time span: `90s`, `30m`, `24h`, `7d`, or seconds without a unit."""
+    if text is None:
+        return None
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise click.BadParameter("must be a time span, like 24h, 30m or 0")
+    return int(match[1]) * _UNITS_S[match[2]]
+
+
 def read_pairs(_: click.Context, __: click.Parameter, words: Sequence[str]) -> dict[str, str]:
     """A callback for `NAME=TEXT`, repeated."""
     pairs: dict[str, str] = {}
@@ -267,10 +300,20 @@ def limits_text(limits: object) -> str:
 
 
 def models_text(models: object) -> str:
-    """The names, or `all`; `none` where the list is empty."""
+    """The names, those with limits of their own with these, or `all`; `none` where there is no name."""
+    if isinstance(models, Mapping):
+        with_limits = {
+            name: f"{name} ({limits_text(limits)})" if limits else name for name, limits in models.items()
+        }
+        return ", ".join(with_limits.values()) or "none"
     if not isinstance(models, list):
         return "all"
     return ", ".join(map(str, models)) or "none"
+
+
+def tags_text(tags: object) -> str:
+    """The tags, or `-`."""
+    return plain_text(" ".join(map(str, tags)) if isinstance(tags, list) else None)
 
 
 def state_text(record: Record) -> str:

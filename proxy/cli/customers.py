@@ -16,16 +16,17 @@ from proxy.cli.api import (
     models_text,
     plain_text,
     read_limits,
-    read_new_limits,
     read_pairs,
     record_path,
     show_json,
     show_list,
     show_record,
     state_text,
+    tags_text,
 )
 
 _PATH: Final = "/admin/v1/customers"
+PRIORITIES: Final = ("low", "normal", "high")
 
 _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
     "id": lambda record: plain_text(record.get("id")),
@@ -38,6 +39,7 @@ _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
 }
 _DETAILS: Final[Mapping[str, Callable[[Record], str]]] = {
     **_COLUMNS,
+    "tags": lambda record: tags_text(record.get("tags")),
     "metadata": lambda record: orjson.dumps(record.get("metadata")).decode(),
     "created": lambda record: plain_text(record.get("created_at")),
 }
@@ -56,25 +58,30 @@ def customers() -> None:
     "limits",
     metavar="NAME=NUMBER",
     multiple=True,
-    callback=read_new_limits,
-    help="Like requests_per_minute=60. Repeat for more; what is not named is as the gateway's configuration has it.",
+    callback=read_limits,
+    help="Like requests_per_minute=60. Repeat for more; what is not named is as the gateway's configuration has it; "
+    "NAME=none is no limit.",
 )
 @click.option(
     "--model", "models", metavar="NAME", multiple=True, help="A model or tier it may use; repeat for more."
 )
-@click.option("--priority", metavar="WORD", help="`normal` unless given.")
+@click.option("--priority", type=click.Choice(PRIORITIES), help="`normal` unless given.")
 @click.option("--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Repeat for more.")
+@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Repeat for more, 8 at most.")
+@click.option("--disable", "disabled", is_flag=True, help="Its keys are refused until it is enabled.")
 @json_option
 @connected
 def create(
     api: Api,
     customer_id: str,
     name: str | None,
-    limits: Mapping[str, float],
+    limits: Mapping[str, float | None],
     models: Sequence[str],
     priority: str | None,
     metadata: Mapping[str, str],
+    tags: Sequence[str],
     *,
+    disabled: bool,
     as_json: bool,
 ) -> None:
     """Make a customer."""
@@ -85,6 +92,10 @@ def create(
         body["models"] = models
     if priority is not None:
         body["priority"] = priority
+    if tags:
+        body["tags"] = tags
+    if disabled:
+        body["disabled"] = True
     _show(api.call("POST", _PATH, body), as_json=as_json)
 
 
@@ -125,11 +136,13 @@ def get(api: Api, customer_id: str, *, as_json: bool) -> None:
 @click.option("--no-limits", is_flag=True, help="Remove all limits.")
 @click.option("--model", "models", metavar="NAME", multiple=True, help="Replaces the list; repeat for more.")
 @click.option("--all-models", is_flag=True, help="Remove the list: all models may be used.")
-@click.option("--priority", metavar="WORD")
+@click.option("--priority", type=click.Choice(PRIORITIES))
 @click.option(
     "--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Adds or replaces one."
 )
 @click.option("--drop-metadata", "dropped", metavar="NAME", multiple=True, help="Removes one.")
+@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Replaces the tags; repeat for more.")
+@click.option("--no-tags", is_flag=True, help="Remove all tags.")
 @click.option("--disable/--enable", "disabled", default=None, help="Whether its keys are refused.")
 @json_option
 @connected
@@ -143,14 +156,17 @@ def update(
     metadata: Mapping[str, str],
     dropped: Sequence[str],
     *,
+    tags: Sequence[str],
     no_limits: bool,
     all_models: bool,
+    no_tags: bool,
     disabled: bool | None,
     as_json: bool,
 ) -> None:
     """Change a customer. What is not named stays as it is."""
     either("--limit", limits, "--no-limits", no_limits)
     either("--model", models, "--all-models", all_models)
+    either("--tag", tags, "--no-tags", no_tags)
     for each in dropped:
         either(f"--metadata {each}=…", each in metadata, f"--drop-metadata {each}", second_given=True)
     changed_metadata = {**metadata, **dict.fromkeys(dropped)}
@@ -165,6 +181,8 @@ def update(
         body["priority"] = priority
     if changed_metadata:
         body["metadata"] = changed_metadata
+    if tags or no_tags:
+        body["tags"] = tags or None
     if disabled is not None:
         body["disabled"] = disabled
     if not body:

@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "check": ("proxy.cli.check", "Check a configuration without starting anything."),
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
+    "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
     "version": ("proxy.cli.version", "Print the version."),
 }
 

@@ -127,6 +127,9 @@ class Door:
             text = key.decode("latin-1")
             if text.startswith("sk-hg-") and not looks_like_key(text):
                 raise Refused("invalid_api_key", "this API key has a typo: its checksum does not fit")
+            ended = self._lookup.ended(key)
+            if ended is not None:
+                raise Refused("invalid_api_key", f"this API key was {ended}")
             raise Refused("invalid_api_key", "this API key is unknown or revoked")
         if subject.disabled is not None:
             raise Refused("invalid_api_key", f"this API key cannot be used: {subject.disabled}")

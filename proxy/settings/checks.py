@@ -170,9 +170,10 @@ def _subjects(values: Mapping[str, Any], names: Names) -> Iterator[Problem]:
     yield from _repeated(values, "customers")
     yield from _repeated(values, "keys")
     requestable = names.requestable()
-    for at, model in _each_listed(values, "keys", "models"):
-        if model not in requestable:
-            yield Problem(path_of(at), unknown("model or tier", model, requestable))
+    for section in ("customers", "keys"):
+        for at, model in _each_admitted(values, section):
+            if model not in requestable:
+                yield Problem(path_of(at), unknown("model or tier", model, requestable))
     for name, provider in _entries(values.get("providers")):
         for index, key in _entries(_at(provider, "api_keys")):
             for place, tier in _entries(_at(key, "tiers")):
@@ -205,6 +206,14 @@ def _each_listed(values: Mapping[str, Any], section: str, key: str) -> Iterator[
         for index, text in _entries(_at(entry, key)):
             if isinstance(text, str):
                 yield (section, place, key, index), text
+
+
+def _each_admitted(values: Mapping[str, Any], section: str) -> Iterator[tuple[Location, str]]:
+    """The names in the allow-list of every entry of a section, as a list or as a mapping to limits."""
+    yield from _each_listed(values, section, "models")
+    for place, entry in _entries(values.get(section)):
+        for name in _keys(_at(entry, "models")):
+            yield (section, place, "models", name), name
 
 
 def _entries(value: Any) -> list[tuple[str | int, Any]]:

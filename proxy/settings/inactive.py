@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.settings.problems import Location, Problem, path_of
-from proxy.settings.schema import TIER_DEFAULTS, Section, Settings
+from proxy.settings.schema import TIER_DEFAULTS, Settings
+from proxy.settings.section import Section
+from proxy.settings.subjects import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("limits.shrink_output", _NO_EFFECT),
     *(Row(f"limits.defaults.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
     *(Row(f"customers.*.limits.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
+    Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     *(Row(f"keys.*.limits.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
+    *(Row(f"keys.*.models.*.{limit}", "it is not enforced") for limit in Limits.model_fields),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )
 

@@ -12,8 +12,9 @@ from proxy.settings.environment import CONFIG_VARIABLE, Override, admin_key, def
 from proxy.settings.inactive import inactive
 from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.resolve import admin_key_problem, resolve_keys, resolve_providers, usable
-from proxy.settings.schema import Catalogue, Customer, Key, Provider, Settings
+from proxy.settings.schema import Catalogue, Provider, Settings
 from proxy.settings.secrets import Secret, Secrets
+from proxy.settings.subjects import Customer, Key
 from proxy.settings.validation import parts, validate
 from proxy.settings.warnings import cross_warnings
 
@@ -182,7 +183,7 @@ def _completed(
             "models": models,
             "tiers": tiers,
             "routing": routing,
-            "customers": (*written.customers, *(Customer(id=each, name=each) for each in made)),
+            "customers": (*written.customers, *map(Customer.named_by_a_key, made)),
             "keys": keys,
         }
     )

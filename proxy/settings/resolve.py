@@ -6,8 +6,9 @@ from typing import Final
 
 from providers.registry import REGISTRY
 from proxy.settings.problems import Problem, path_of
-from proxy.settings.schema import ApiKey, Key, Provider, ProviderKey
+from proxy.settings.schema import ApiKey, Provider, ProviderKey
 from proxy.settings.secrets import OWN_KEY_PREFIX, Secret, SecretMissing, Secrets
+from proxy.settings.subjects import Key
 
 # Shorter keys can be guessed.
 KEY_CHARACTERS: Final = 16

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from proxy.settings.secrets import Secret
+from proxy.settings.section import Section
+from proxy.settings.subjects import Customer, Key, Limits
 from proxy.settings.words import (
     AboveZero,
     BaseUrl,
@@ -19,7 +21,6 @@ from proxy.settings.words import (
     Day,
     Directory,
     Grade,
-    KeySecretName,
     Listen,
     Lowered,
     Name,
@@ -62,23 +63,6 @@ DEFAULT_MODES: Final[Mapping[str, tuple[str, str, str]]] = {
     "balanced": ("frugal", "balanced", "premium"),
     "premium": ("premium", "premium", "premium"),
 }
-
-
-class Section(BaseModel):
-    """A mapping of the file with known keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        # A refused value may be a secret that was written where its name belongs.
-        hide_input_in_errors=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_empty(cls, data: Any) -> Any:
-        """A section whose keys are all commented out has its defaults."""
-        return {} if data is None else data
 
 
 class Server(Section):
@@ -280,58 +264,11 @@ class Routing(Section):
     hedge: Hedge = Hedge()
 
 
-class Limits(Section):
-    """What a subject may use; `None` means without limit."""
-
-    requests_per_minute: Count | None = None
-    tokens_per_minute: Count | None = None
-    in_flight: Count | None = None
-    tokens_per_day: Count | None = None
-    tokens_per_month: Count | None = None
-    tokens_total: Count | None = None
-    usd_per_day: Number | None = None
-    usd_per_month: Number | None = None
-    usd_total: Number | None = None
-
-    def with_defaults(self, defaults: "Limits") -> "Limits":
-        """These limits, with those of `defaults` for what is not named here."""
-        named = self.model_dump(exclude_none=True)
-        return defaults.model_copy(update=named)
-
-
 class LimitSettings(Section):
     default_max_output_tokens: Positive = 4096
     defaults: Limits = Limits()
     soft_ratio: Share = 0.8
     shrink_output: Switch = False
-
-
-class Customer(Section):
-    id: Name
-    name: Text | None = None
-    limits: Limits = Limits()
-
-
-class Key(Section):
-    id: Name
-    customer: Name
-    # Hidden from repr: a digest lets whoever reads it test guesses.
-    secret: KeySecretName = Field(repr=False)
-    limits: Limits = Limits()
-    models: tuple[PublicName, ...] | None = None
-
-    _digest: str | None = PrivateAttr(default=None)
-
-    @property
-    def digest(self) -> str | None:
-        """SHA-256 of the key's text in lower-case hexadecimal; `None` until its secret has been read."""
-        return self._digest
-
-    def resolved(self, digest: str) -> Self:
-        """The same key with its secret read."""
-        copy = self.model_copy()
-        copy._digest = digest  # noqa: SLF001 - a copy of our own class
-        return copy
 
 
 def _fill_tiers(value: Any) -> Any:

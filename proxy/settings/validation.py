@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.settings.problems import Location, Problem, near_miss, path_of
-from proxy.settings.schema import Section
+from proxy.settings.section import Section
 from proxy.settings.words import OWN_ERROR
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -91,16 +91,20 @@ def _message(detail: ErrorDetails) -> str:
     if kind == "literal_error":
         return _not_one_of(detail["input"], str(context["expected"]))
     if kind == "greater_than_equal":
-        return f"must be >= {context['ge']:g}"
+        return f"must be >= {_figure(context['ge'])}"
     if kind == "greater_than":
-        return f"must be > {context['gt']:g}"
+        return f"must be > {_figure(context['gt'])}"
     if kind == "less_than_equal":
-        return f"must be <= {context['le']:g}"
+        return f"must be <= {_figure(context['le'])}"
     if kind == "too_short":
         return f"must hold {_entries(context['min_length'])} or more, not {context['actual_length']}"
     if kind == "too_long":
         return f"must hold {_entries(context['max_length'])} or fewer, not {context['actual_length']}"
     return _MESSAGES.get(kind, f"is not valid ({kind})")
+
+
+def _figure(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number:g}"
 
 
 def _entries(number: int) -> str:
@@ -128,9 +132,9 @@ def _step(annotation: Any, part: str | int) -> Any:
     """What stands one key, name or place below an annotation."""
     for candidate in _alternatives(annotation):
         origin, arguments = get_origin(candidate), get_args(candidate)
-        if origin is tuple:
+        if origin is tuple and isinstance(part, int):
             return arguments[0]
-        if isinstance(origin, type) and issubclass(origin, Mapping):
+        if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(part, str):
             return arguments[1]
     model = _model(annotation)
     return model.model_fields[str(part)].annotation if model else None

@@ -5,19 +5,21 @@ Each refuses with a message of its own and never repeats a value that could be a
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Strict
+from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from proxy.settings.secrets import reference_problem
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import AddressError
+from ratelimit.subjects.records import TAG, is_tag, utc_text
 
 # The type of an error whose message is already ours.
 OWN_ERROR: Final = "headgate"
@@ -26,10 +28,15 @@ OWN_ERROR: Final = "headgate"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 _PUBLIC_NAME: Final = re.compile(r"[!-~]{1,200}")
 _URL: Final = re.compile(r"[!-~]+")
+_LABEL_MAX_CHARACTERS: Final = 200
+_RFC_3339: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
-def _refused(message: str) -> PydanticCustomError:
+def refused(message: str) -> PydanticCustomError:
+    """What a validator raises; the message is ours, and holds no value that could be a secret."""
     return PydanticCustomError(OWN_ERROR, "{message}", {"message": message})
 
 
@@ -39,7 +46,7 @@ def _checked(problem_of: Callable[[str], str | None]) -> AfterValidator:
     def check(text: str) -> str:
         problem = problem_of(text)
         if problem is not None:
-            raise _refused(problem)
+            raise refused(problem)
         return text
 
     return AfterValidator(check)
@@ -55,6 +62,28 @@ def _public_name_problem(text: str) -> str | None:
     return (
         None if _PUBLIC_NAME.fullmatch(text) else "must be 1 to 200 printable ASCII characters without blanks"
     )
+
+
+def _tag_problem(text: str) -> str | None:
+    return None if is_tag(text) else "must be 1 to 64 letters, digits, '_', '.', ':', '/', '=' or '-'"
+
+
+def _label_problem(text: str) -> str | None:
+    # Control characters would reach whoever lists the records on a terminal.
+    if len(text) > _LABEL_MAX_CHARACTERS or any(
+        unicodedata.category(character) == "Cc" for character in text
+    ):
+        return f"must be at most {_LABEL_MAX_CHARACTERS} characters, none of them a control character"
+    return None
+
+
+def _moment(text: str) -> str:
+    if _RFC_3339.fullmatch(text) is not None:
+        try:
+            return utc_text(datetime.fromisoformat(text.upper()).timestamp())
+        except (ValueError, OverflowError):
+            pass
+    raise refused("must be a time with its zone, like 2030-01-31T12:00:00Z or 2030-01-31T12:00:00+02:00")
 
 
 def _listen_problem(text: str) -> str | None:
@@ -120,13 +149,13 @@ def _date(value: Any) -> date:
             return date.fromisoformat(value)
         except ValueError:
             pass
-    raise _refused("must be a date, like 2026-12-31")
+    raise refused("must be a date, like 2026-12-31")
 
 
 def _path(value: Any) -> Path:
     if isinstance(value, str) and value and "\0" not in value:
         return Path(value)
-    raise _refused("must be a path")
+    raise refused("must be a path")
 
 
 def _secret_problem(text: str) -> str | None:
@@ -138,8 +167,35 @@ def _key_secret_problem(text: str) -> str | None:
 
 
 Text = Annotated[str, Strict(), MinLen(1)]
-Name = Annotated[str, Strict(), _checked(_name_problem)]
-PublicName = Annotated[str, Strict(), _checked(_public_name_problem)]
+# The schemas are for the admin API's description; what is checked, and how it is said, is the function's.
+Name = Annotated[
+    str,
+    Strict(),
+    _checked(_name_problem),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+]
+PublicName = Annotated[
+    str,
+    Strict(),
+    _checked(_public_name_problem),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PUBLIC_NAME.pattern}$"}),
+]
+Tag = Annotated[
+    str,
+    Strict(),
+    _checked(_tag_problem),
+    WithJsonSchema({"type": "string", "pattern": f"^{TAG.pattern}$"}),
+]
+Label = Annotated[
+    str,
+    Strict(),
+    _checked(_label_problem),
+    WithJsonSchema({"type": "string", "maxLength": _LABEL_MAX_CHARACTERS}),
+]
+Moment = Annotated[
+    str, Strict(), AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""Read in any zone; kept in UTC, in whole seconds, a fraction cut off."""
 Lowered = BeforeValidator(_lower)
 Switch = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Ge(0)]

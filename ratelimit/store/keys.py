@@ -29,6 +29,23 @@ FILE_CUSTOMERS: Final = "hg:{directory}:file-customers"
 FILE_KEYS: Final = "hg:{directory}:file-keys"
 """Set: ids of the keys managed by the configuration file."""
 
+# What the next two begin; scripts that meet several keys add the rest.
+FORMER_SECRETS: Final = "hg:{directory}:former:"
+PREVIOUS_SECRETS: Final = "hg:{directory}:previous:"
+
+
+def former_secret(digest: str) -> str:
+    """String, by the SHA-256 (hex) of a text that opens nothing any more or soon will not.
+
+    `revoked`, `replaced`, or `<key id> <until_s>` while a rotation lets it work; expires weeks after its end.
+    """
+    return FORMER_SECRETS + digest
+
+
+def previous_secret(key_id: str) -> str:
+    """String: digest of the text that a key's last rotation replaced; expires with `former_secret` of it."""
+    return PREVIOUS_SECRETS + key_id
+
 
 def request_taken(customer_id: str, request_id: str) -> str:
     """String: the answer this request has already been given by the requests-per-minute buckets."""

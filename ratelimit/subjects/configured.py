@@ -60,11 +60,13 @@ class Configured:
         keys: Sequence[ConfiguredKey],
         *,
         default_limits: Limits,
+        named_only: Iterable[str] = (),
     ) -> None:
         """Make the store agree with the file, however often and from however many gateways it is called.
 
         A record of the file replaces one made over the API; one that is no longer in the file is disabled. A
-        customer named only by a key is made with `default_limits`, unless one made over the API has the id.
+        customer named only by a key, one of `keys` or one that could not be read and is in `named_only` by its
+        customer, is made with `default_limits`, unless one made over the API has the id.
         Memory is set first: after StoreUnavailable the configured keys work through the outage, and the call
         is to be repeated when the store is back.
 
@@ -75,11 +77,11 @@ class Configured:
         created_at = utc_text(self._wall_clock_s())
         listed = _by_id("customer", (check_customer(_customer(new, created_at)) for new in customers))
         implied = {
-            key.customer: check_customer(
-                _customer(NewCustomer(key.customer, limits=default_limits), created_at)
+            customer_id: check_customer(
+                _customer(NewCustomer(customer_id, customer_id, limits=default_limits), created_at)
             )
-            for key in keys
-            if key.customer not in listed
+            for customer_id in (*named_only, *(key.customer for key in keys))
+            if customer_id not in listed
         }
         records = _by_id("key", (check_key(_key(new, created_at)) for new in keys))
         by_digest = {bytes.fromhex(key.digest): key for key in records.values()}
@@ -114,7 +116,7 @@ class Configured:
     async def _put_keys(self, records: dict[str, Key]) -> None:
         for batch in _batches(list(records.values())):
             stored = await self._stored(spelled.KEYS, [key.id for key in batch])
-            arguments: list[str | bytes] = []
+            arguments: list[str | bytes] = [spelled.FORMER_SECRETS, spelled.PREVIOUS_SECRETS]
             for key, raw in zip(batch, stored, strict=True):
                 old = None if raw is None else decode_key(raw)
                 record = encode_key(replace(key, created_at=old.created_at) if old else key)
@@ -166,6 +168,7 @@ def _customer(new: NewCustomer, created_at: str) -> Customer:
         disabled=new.disabled,
         managed="file",
         created_at=created_at,
+        tags=new.tags,
     )
 
 
@@ -181,6 +184,8 @@ def _key(new: ConfiguredKey, created_at: str) -> Key:
         managed="file",
         created_at=created_at,
         digest=new.digest,
+        model_limits=new.model_limits,
+        tags=new.tags,
     )
 
 

@@ -1,6 +1,6 @@
 """Customers and keys: made, read, changed and deleted. Each change is one script, whole or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, cast
 
@@ -17,6 +17,7 @@ from ratelimit.subjects.records import (
     decode_key,
     encode_customer,
     encode_key,
+    epoch_s,
     is_id,
     utc_text,
 )
@@ -39,10 +40,14 @@ _DELETE_CUSTOMER: Final = load_script("ratelimit.subjects", "delete_customer")
 _DELETE_KEY: Final = load_script("ratelimit.subjects", "delete_key")
 _LIST: Final = load_script("ratelimit.subjects", "list", writes=False)
 _REPLACE: Final = load_script("ratelimit.subjects", "replace")
+_ROTATE_KEY: Final = load_script("ratelimit.subjects", "rotate_key")
 
 # A change is made on what was read and written only if that still stands. Administrators do not collide
 # often; this many times in a row never.
 _TRIES: Final = 10
+
+# How long whoever sends the text of a revoked key is told so. The digest of a text made here is all that is kept.
+_REVOKED_KNOWN_S: Final = 30 * 86_400
 
 
 class Directory:
@@ -61,10 +66,15 @@ class Directory:
         self.configured = Configured(store, wall_clock_s=wall_clock_s)
 
     async def sync_configured(
-        self, customers: Sequence[NewCustomer], keys: Sequence[ConfiguredKey], *, default_limits: Limits
+        self,
+        customers: Sequence[NewCustomer],
+        keys: Sequence[ConfiguredKey],
+        *,
+        default_limits: Limits,
+        named_only: Iterable[str] = (),
     ) -> None:
         """Make the store agree with the configuration file; see `Configured.sync`."""
-        await self.configured.sync(customers, keys, default_limits=default_limits)
+        await self.configured.sync(customers, keys, default_limits=default_limits, named_only=named_only)
 
     async def create_customer(self, new: NewCustomer) -> Customer:
         """Store a customer.
@@ -84,6 +94,7 @@ class Directory:
                 disabled=new.disabled,
                 managed="api",
                 created_at=utc_text(self._wall_clock_s()),
+                tags=new.tags,
             )
         )
         made = await self._store.run(
@@ -117,6 +128,8 @@ class Directory:
                 managed="api",
                 created_at=utc_text(self._wall_clock_s()),
                 digest=digest_of(secret).hex(),
+                model_limits=new.model_limits,
+                tags=new.tags,
             )
         )
         made = await self._store.run(
@@ -136,7 +149,7 @@ class Directory:
 
     async def get_key(self, key_id: str) -> Key:
         """Raises NotFound."""
-        return decode_key(await self._raw("key", key_id))
+        return self._key(await self._raw("key", key_id))
 
     async def list_customers(self, after: str | None, limit: int) -> CustomerPage:
         """At most `limit` (at least 1) customers in byte order of id, beginning behind the id `after`."""
@@ -150,7 +163,7 @@ class Directory:
             raws = await self._list(spelled.KEY_IDS, spelled.KEYS, "", after, limit)
         else:
             raws = await self._list(spelled.CUSTOMER_KEYS, spelled.KEYS, f"{customer_id} ", after, limit)
-        items = tuple(decode_key(raw) for raw in raws[:limit])
+        items = tuple(self._key(raw) for raw in raws[:limit])
         return KeyPage(items, items[-1].id if len(raws) > limit else None)
 
     async def update_customer(self, customer_id: str, change: Callable[[Customer], Customer]) -> Customer:
@@ -180,7 +193,7 @@ class Directory:
         """Store `change(key)`; like `update_customer`. `customer` and the secret stay as well."""
         for _ in range(_TRIES):
             raw = await self._raw("key", key_id)
-            old = decode_key(raw)
+            old = self._key(raw)
             if old.managed == "file":
                 raise ManagedByFile("key", key_id)
             new = check_key(
@@ -191,14 +204,40 @@ class Directory:
                     managed=old.managed,
                     created_at=old.created_at,
                     digest=old.digest,
+                    previous_until=old.previous_until,
                 )
             )
             if await self._store.run(_REPLACE, (spelled.KEYS,), (key_id, raw, encode_key(new))):
                 return new
         raise StoreUnavailable(f"key `{key_id}` keeps being changed by others")
 
+    async def rotate_key(self, key_id: str, *, overlap_s: int) -> tuple[Key, str]:
+        """Give a key another text, the second value, which can be had this once only.
+
+        The text it had works on for `overlap_s` (0 ends it at once), the one before that no longer: one key has
+        two texts at most. Raises NotFound or ManagedByFile. One round trip.
+        """
+        if not is_id(key_id):
+            raise NotFound("key", key_id)
+        secret = make_secret()
+        raw = await self._store.run(
+            _ROTATE_KEY,
+            (spelled.KEYS, spelled.DIGESTS, spelled.previous_secret(key_id)),
+            (
+                key_id,
+                digest_of(secret).hex(),
+                overlap_s,
+                _REVOKED_KNOWN_S,
+                self._store.offset_us,
+                spelled.FORMER_SECRETS,
+            ),
+        )
+        if isinstance(raw, bytes):
+            return decode_key(raw), secret
+        raise ManagedByFile("key", key_id) if raw == -1 else NotFound("key", key_id)
+
     async def delete_customer(self, customer_id: str) -> None:
-        """Remove a customer and all its keys; nothing of either is kept.
+        """Remove a customer and all its keys; nothing of either is kept but digests, for `_REVOKED_KNOWN_S`.
 
         Raises:
             NotFound: there is none.
@@ -220,7 +259,14 @@ class Directory:
                     spelled.FILE_CUSTOMERS,
                     spelled.FILE_KEYS,
                 ),
-                (customer_id, raw, *self.configured.key_ids_of(customer_id)),
+                (
+                    customer_id,
+                    raw,
+                    _REVOKED_KNOWN_S,
+                    spelled.FORMER_SECRETS,
+                    spelled.PREVIOUS_SECRETS,
+                    *self.configured.key_ids_of(customer_id),
+                ),
             )
             if isinstance(done, bytes):
                 raise ManagedByFile("key", done.decode())
@@ -248,11 +294,26 @@ class Directory:
                     spelled.DIGESTS,
                     spelled.CUSTOMER_KEYS,
                     spelled.FILE_KEYS,
+                    spelled.previous_secret(key_id),
                 ),
-                (key_id, raw, key.digest, key.customer),
+                # Texts of the file's keys are the operator's own and may be guessed: no digest of them stays.
+                (
+                    key_id,
+                    raw,
+                    key.customer,
+                    _REVOKED_KNOWN_S if key.managed == "api" else 0,
+                    spelled.FORMER_SECRETS,
+                ),
             ):
                 return
         raise StoreUnavailable(f"key `{key_id}` keeps being changed by others")
+
+    def _key(self, raw: bytes) -> Key:
+        """The record; an overlap that has ended is none."""
+        key = decode_key(raw)
+        if key.previous_until is None or self._wall_clock_s() < epoch_s(key.previous_until):
+            return key
+        return replace(key, previous_until=None)
 
     async def _raw(self, kind: Kind, record_id: str) -> bytes:
         if not is_id(record_id):

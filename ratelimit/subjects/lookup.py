@@ -40,6 +40,14 @@ class _Seen:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Nobody:
+    """`ended`: why the text opens nothing any more, None where it never did, or too long ago."""
+
+    ended: str | None
+    at_s: float
+
+
 class Lookup:
     """Finds subjects. One per process; `close` it before the loop ends.
 
@@ -89,7 +97,7 @@ class Lookup:
         self._grace_s = key_grace_s
         self._known: dict[bytes, _Seen] = {}
         self._known_max = known_max
-        self._unknown: dict[bytes, float] = {}
+        self._unknown: dict[bytes, _Nobody] = {}
         self._unknown_max = unknown_max
         self._loads: dict[bytes, asyncio.Task[Subject | StoreUnavailable | None]] = {}
 
@@ -106,6 +114,11 @@ class Lookup:
         MISSING: ask `find`.
         """
         return self._remembered(digest_of(secret))
+
+    def ended(self, secret: str | bytes) -> str | None:
+        """Of a text that has just been found to be nobody's: `revoked`, `replaced`, or None for unknown."""
+        nobody = self._unknown.get(digest_of(secret))
+        return None if nobody is None else nobody.ended
 
     async def find(self, secret: str | bytes) -> Subject | None:
         """The subject of a key's text, None when there is no such key. A subject may be `disabled`.
@@ -140,42 +153,52 @@ class Lookup:
         if seen is not None:
             if seen.at_s > oldest_s:
                 return seen.subject.at(self._wall_clock_s())
-        elif self._unknown.get(digest, oldest_s) > oldest_s:
-            return None
+        else:
+            nobody = self._unknown.get(digest)
+            if nobody is not None and nobody.at_s > oldest_s:
+                return None
         return MISSING
 
     async def _load(self, digest: bytes) -> Subject | StoreUnavailable | None:
         """Ask the store and remember. An outage is a value: with no caller left nobody takes an exception."""
         asked_at_s = self._clock_s()
+        hexadecimal = digest.hex()
         try:
             reply = await self._store.run(
-                _FIND, (spelled.DIGESTS, spelled.KEYS, spelled.CUSTOMERS), (digest.hex(),)
+                _FIND,
+                (spelled.DIGESTS, spelled.KEYS, spelled.CUSTOMERS, spelled.former_secret(hexadecimal)),
+                (hexadecimal, self._store.offset_us),
             )
         except StoreUnavailable as error:
             return error
         finally:
             del self._loads[digest]
-        records = cast("list[bytes]", reply)
-        if records:
-            subject: Subject | None = subject_of(decode_key(records[0]), decode_customer(records[1]))
+        found = cast("list[bytes]", reply)
+        subject: Subject | None
+        if len(found) > 1:
+            key, customer, *until_s = found
+            replaced_at_s = float(until_s[0]) if until_s else None
+            subject = subject_of(decode_key(key), decode_customer(customer), replaced_at_s=replaced_at_s)
         else:
             # A configured key works also before it has been written, and after the store has lost its data.
             subject = self._configured.subject(digest)
-        self._remember(digest, subject, asked_at_s)
+        self._remember(
+            digest, subject or _Nobody(found[0].decode() if found else None, asked_at_s), asked_at_s
+        )
         return subject
 
-    def _remember(self, digest: bytes, subject: Subject | None, at_s: float) -> None:
+    def _remember(self, digest: bytes, found: Subject | _Nobody, at_s: float) -> None:
         # Removed first, so that the order of insertion is the order of age.
         self._known.pop(digest, None)
         self._unknown.pop(digest, None)
-        if subject is None:
+        if isinstance(found, _Nobody):
             if len(self._unknown) >= self._unknown_max:
                 del self._unknown[next(iter(self._unknown))]
-            self._unknown[digest] = at_s
+            self._unknown[digest] = found
         else:
             if len(self._known) >= self._known_max:
                 del self._known[next(iter(self._known))]
-            self._known[digest] = _Seen(subject, at_s)
+            self._known[digest] = _Seen(found, at_s)
 
     def _through_outage(self, digest: bytes, error: StoreUnavailable) -> Subject | None:
         seen = self._known.get(digest)

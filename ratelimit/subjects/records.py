@@ -9,11 +9,22 @@ from typing import Any, Final
 import orjson
 
 from ratelimit.subjects.errors import InvalidRecord
-from ratelimit.subjects.types import Customer, Key, Kind, Limits, Subject
+from ratelimit.subjects.types import (
+    DEFAULT_PRIORITY,
+    PRIORITIES,
+    TAGS_MAX,
+    Customer,
+    Key,
+    Kind,
+    Limits,
+    Scope,
+    Subject,
+)
 
 # Spaces separate ids in an index and braces make hash tags, so neither may be part of an id.
 _ID: Final = re.compile(r"[^\s{}\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+TAG: Final = re.compile(r"[A-Za-z0-9_.:/=-]{1,64}")
 
 
 def utc_text(wall_clock_s: float) -> str:
@@ -36,6 +47,11 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` may be a tag."""
+    return TAG.fullmatch(text) is not None
+
+
 def check_id(kind: Kind, record_id: str) -> None:
     """Raises InvalidRecord unless the id has 1 to 128 characters: no blank, no brace, no control."""
     if not is_id(record_id):
@@ -45,14 +61,22 @@ def check_id(kind: Kind, record_id: str) -> None:
 def check_customer(customer: Customer) -> Customer:
     """The customer itself. Raises InvalidRecord naming the member at fault."""
     check_id("customer", customer.id)
-    _check_limits("customer", customer.id, customer.limits)
+    _check_limits("customer", customer.id, "limits", customer.limits)
+    _check_tags("customer", customer.id, customer.tags)
+    if customer.priority not in PRIORITIES:
+        raise InvalidRecord("customer", customer.id, f"priority: must be one of {', '.join(PRIORITIES)}")
     return customer
 
 
 def check_key(key: Key) -> Key:
     """The key itself. Raises InvalidRecord naming the member at fault."""
     check_id("key", key.id)
-    _check_limits("key", key.id, key.limits)
+    _check_limits("key", key.id, "limits", key.limits)
+    for name, limits in key.model_limits.items():
+        _check_limits("key", key.id, f"models.{name}", limits)
+        if key.models is None or name not in key.models:
+            raise InvalidRecord("key", key.id, f"models.{name}: has limits and is not in the list")
+    _check_tags("key", key.id, key.tags)
     if not _DIGEST.fullmatch(key.digest):
         raise InvalidRecord("key", key.id, "digest: 64 lower-case hex digits are needed")
     if key.expires_at is not None:
@@ -63,12 +87,21 @@ def check_key(key: Key) -> Key:
     return key
 
 
-def _check_limits(kind: Kind, record_id: str, limits: Limits) -> None:
+def _check_limits(kind: Kind, record_id: str, member: str, limits: Limits) -> None:
     for name, value in limits.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidRecord(kind, record_id, f"limits.{name}: a number is needed")
+            raise InvalidRecord(kind, record_id, f"{member}.{name}: a number is needed")
         if not math.isfinite(value) or value < 0:
-            raise InvalidRecord(kind, record_id, f"limits.{name}: must be >= 0")
+            raise InvalidRecord(kind, record_id, f"{member}.{name}: must be >= 0")
+
+
+def _check_tags(kind: Kind, record_id: str, tags: tuple[str, ...]) -> None:
+    if len(tags) > TAGS_MAX or not all(map(is_tag, tags)):
+        raise InvalidRecord(
+            kind,
+            record_id,
+            f"tags: at most {TAGS_MAX}, each of 1 to 64 letters, digits, '_', '.', ':', '/', '=' or '-'",
+        )
 
 
 def encode_customer(customer: Customer) -> bytes:
@@ -76,7 +109,15 @@ def encode_customer(customer: Customer) -> bytes:
 
 
 def encode_key(key: Key) -> bytes:
-    return _encode("key", key.id, {**key.public(), "digest": key.digest})
+    members = {
+        **key.public(),
+        "models": key.models,
+        "model_limits": key.model_limits,
+        "digest": key.digest,
+        "previous_until_s": None if key.previous_until is None else int(epoch_s(key.previous_until)),
+    }
+    del members["previous_until"]
+    return _encode("key", key.id, members)
 
 
 def _encode(kind: Kind, record_id: str, members: Mapping[str, object]) -> bytes:
@@ -88,23 +129,56 @@ def _encode(kind: Kind, record_id: str, members: Mapping[str, object]) -> bytes:
 
 
 def decode_customer(raw: bytes) -> Customer:
+    """A stored customer. Members that came later than the record have their defaults, unknown ones are left out."""
     members: dict[str, Any] = orjson.loads(raw)
-    return Customer(**{**members, "models": _models(members)})
+    priority = members["priority"]
+    return Customer(
+        id=members["id"],
+        name=members["name"],
+        limits=members["limits"],
+        models=_names(members["models"]),
+        # Once any word could be stored; what is none of ours never meant anything.
+        priority=priority if priority in PRIORITIES else DEFAULT_PRIORITY,
+        metadata=members["metadata"],
+        disabled=members["disabled"],
+        managed=members["managed"],
+        created_at=members["created_at"],
+        tags=tuple(members.get("tags", ())),
+    )
 
 
 def decode_key(raw: bytes) -> Key:
+    """A stored key; like `decode_customer`."""
     members: dict[str, Any] = orjson.loads(raw)
-    return Key(**{**members, "models": _models(members)})
+    until_s = members.get("previous_until_s")
+    return Key(
+        id=members["id"],
+        customer=members["customer"],
+        name=members["name"],
+        limits=members["limits"],
+        models=_names(members["models"]),
+        expires_at=members["expires_at"],
+        disabled=members["disabled"],
+        managed=members["managed"],
+        created_at=members["created_at"],
+        digest=members["digest"],
+        model_limits=members.get("model_limits", {}),
+        tags=tuple(members.get("tags", ())),
+        previous_until=None if until_s is None else utc_text(until_s),
+    )
 
 
-def _models(members: Mapping[str, Any]) -> tuple[str, ...] | None:
-    models = members["models"]
+def _names(models: list[str] | None) -> tuple[str, ...] | None:
     return None if models is None else tuple(models)
 
 
-def subject_of(key: Key, customer: Customer) -> Subject:
-    """Join a key and its customer; done once per look-up, so that a request reads plain fields."""
+def subject_of(key: Key, customer: Customer, *, replaced_at_s: float | None = None) -> Subject:
+    """Join a key and its customer; done once per look-up, so that a request reads plain fields.
+
+    `replaced_at_s`: see `Subject`.
+    """
     disabled = "customer disabled" if customer.disabled else "key disabled" if key.disabled else None
+    model_limits = {name: limits for name, limits in key.model_limits.items() if limits}
     return Subject(
         key_id=key.id,
         customer_id=customer.id,
@@ -117,4 +191,12 @@ def subject_of(key: Key, customer: Customer) -> Subject:
         priority=customer.priority,
         expires_at_s=None if key.expires_at is None else epoch_s(key.expires_at),
         disabled=disabled,
+        key_model_limits=model_limits,
+        tags=tuple(dict.fromkeys((*customer.tags, *key.tags))),
+        scopes=(
+            Scope("customer", customer.id, customer.limits),
+            Scope("key", key.id, key.limits),
+            *(Scope("model", name, limits) for name, limits in model_limits.items()),
+        ),
+        replaced_at_s=replaced_at_s,
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ratelimit.store.keys import former_secret
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import AlreadyExists, InvalidRecord, ManagedByFile, NotFound, UnknownCustomer
@@ -26,11 +27,16 @@ async def everything(store: Store) -> dict[bytes, object]:
     kept: dict[bytes, object] = {}
     for name in await names_in(store):
         kind = await store.call("TYPE", name)
-        commands = {b"hash": ("HGETALL",), b"zset": ("ZRANGE",), b"set": ("SMEMBERS",)}
+        commands = {b"hash": ("HGETALL",), b"zset": ("ZRANGE",), b"set": ("SMEMBERS",), b"string": ("GET",)}
         assert isinstance(kind, bytes)
         tail = ("0", "-1") if kind == b"zset" else ()
         kept[name] = await store.call(*commands[kind], name, *tail)
     return kept
+
+
+def revoked(*secrets: str) -> dict[bytes, object]:
+    """What stays of keys that are gone: that there was such a text, and nothing of whom."""
+    return {former_secret(digest_of(secret).hex()).encode(): b"revoked" for secret in secrets}
 
 
 async def test_customer_is_kept_whole(directory: Directory) -> None:
@@ -42,6 +48,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         models=("balanced", "gpt-5-mini"),
         priority="high",
         metadata={"team": "blue", "depth": {"list": [1, None]}},
+        tags=("team:blue", "a/b=c"),
     )
     made = await directory.create_customer(new)
     expected = Customer(
@@ -54,6 +61,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         disabled=False,
         managed="api",
         created_at="2026-01-01T00:00:00Z",
+        tags=("team:blue", "a/b=c"),
     )
     assert expected == made
     assert expected == await directory.get_customer("acme")
@@ -122,6 +130,69 @@ async def test_members_that_cannot_be_stored(directory: Directory) -> None:
     await directory.create_customer(NewCustomer("acme"))
     with pytest.raises(InvalidRecord, match="expires_at"):
         await directory.create_key(NewKey("acme", expires_at="tomorrow"))
+
+
+@pytest.mark.parametrize("tags", [("",), ("a b",), ("x" * 65,), ("é",), ("a",) * 9])
+async def test_tags(directory: Directory, tags: tuple[str, ...]) -> None:
+    """A tag that is none, or too many of them, are refused by name."""
+    with pytest.raises(InvalidRecord, match="tags"):
+        await directory.create_customer(NewCustomer("acme", tags=tags))
+    await directory.create_customer(NewCustomer("acme", tags=("x" * 64, "aZ09_.:/=-")))
+    with pytest.raises(InvalidRecord, match="tags"):
+        await directory.create_key(NewKey("acme", tags=tags))
+
+
+async def test_priorities(directory: Directory) -> None:
+    """There are three."""
+    with pytest.raises(InvalidRecord, match="priority"):
+        await directory.create_customer(NewCustomer("acme", priority="gold"))
+
+
+async def test_limits_of_single_models(directory: Directory) -> None:
+    """They are kept with their name, shown in the form they were given in, and checked as others are."""
+    await directory.create_customer(NewCustomer("acme"))
+    limits = {"b": {"usd_per_day": 5}, "a": {}}
+    key, _ = await directory.create_key(NewKey("acme", models=("b", "a"), model_limits=limits))
+    assert key == await directory.get_key(key.id)
+    assert limits == key.public()["models"]
+    listed, _ = await directory.create_key(NewKey("acme", models=("b", "a")))
+    assert ["b", "a"] == (await directory.get_key(listed.id)).public()["models"]
+    for wrong, named in (({"b": {"usd_total": -1}}, r"models\.b\.usd_total"), ({"c": {}}, r"models\.c")):
+        with pytest.raises(InvalidRecord, match=named):
+            await directory.create_key(NewKey("acme", models=("b", "a"), model_limits=wrong))
+
+
+async def test_records_of_earlier_versions(directory: Directory, lookup: Lookup, store: Store) -> None:
+    """What was stored before tags, limits of models and rotation works as it did; a word that was no priority
+    is the usual one, and members nobody knows are passed over."""
+    secret = "test-key-0009-abcdef"
+    digest = digest_of(secret).hex()
+    customer = (
+        b'{"created_at":"2025-01-01T00:00:00Z","disabled":false,"id":"acme","limits":{"usd_total":5},"managed":"api",'
+        b'"metadata":{"a":[]},"models":[],"name":"Acme","priority":"gold","unknown":1}'
+    )
+    key = (
+        b'{"created_at":"2025-01-01T00:00:00Z","customer":"acme","digest":"%s","disabled":false,"expires_at":null,'
+        b'"id":"k","limits":{},"managed":"api","models":["a"],"name":"web"}' % digest.encode()
+    )
+    await store.call("HSET", "hg:{directory}:customers", "acme", customer)
+    await store.call("HSET", "hg:{directory}:keys", "k", key)
+    await store.call("HSET", "hg:{directory}:digests", digest, "k")
+    subject = await lookup.find(secret)
+    assert subject is not None
+    assert ("normal", (), {}, (), ("a",)) == (
+        subject.priority,
+        subject.tags,
+        subject.key_model_limits,
+        subject.customer_models,
+        subject.key_models,
+    )
+    stored = await directory.get_key("k")
+    assert ({}, (), None) == (stored.model_limits, stored.tags, stored.previous_until)
+    changed = await directory.update_customer("acme", lambda old: replace(old, tags=("t",)))
+    assert ("normal", ("t",), {"a": []}) == (changed.priority, changed.tags, changed.metadata)
+    rotated, _ = await directory.rotate_key("k", overlap_s=60)
+    assert replace(stored, digest=rotated.digest, previous_until=rotated.previous_until) == rotated
 
 
 async def test_customer_pages(directory: Directory) -> None:
@@ -198,13 +269,15 @@ async def test_no_change_is_lost(directory: Directory) -> None:
 
 
 async def test_deleted_key_leaves_nothing(directory: Directory, lookup: Lookup, store: Store) -> None:
-    """Nothing is kept of a deleted key, and it is unknown."""
+    """Nothing is kept of a deleted key but that its text is revoked, for a month; it opens nothing."""
     await directory.create_customer(NewCustomer("acme"))
     before = await everything(store)
     key, secret = await directory.create_key(NewKey("acme"))
     await directory.delete_key(key.id)
-    assert before == await everything(store)
+    assert {**before, **revoked(secret)} == await everything(store)
+    assert 30 * 86_400 == await store.call("TTL", next(iter(revoked(secret))))
     assert await lookup.find(secret) is None
+    assert "revoked" == lookup.ended(secret)
     with pytest.raises(NotFound):
         await directory.delete_key(key.id)
     with pytest.raises(NotFound):
@@ -212,14 +285,14 @@ async def test_deleted_key_leaves_nothing(directory: Directory, lookup: Lookup, 
 
 
 async def test_deleted_customer_takes_its_keys(directory: Directory, lookup: Lookup, store: Store) -> None:
-    """Nothing is kept of a deleted customer and its keys; others keep theirs."""
+    """Nothing is kept of a deleted customer and its keys but that their texts are revoked; others keep theirs."""
     await directory.create_customer(NewCustomer("ab"))
     _, other = await directory.create_key(NewKey("ab"))
     before = await everything(store)
     await directory.create_customer(NewCustomer("a"))
     secrets = [(await directory.create_key(NewKey("a")))[1] for _ in range(3)]
     await directory.delete_customer("a")
-    assert before == await everything(store)
+    assert {**before, **revoked(*secrets)} == await everything(store)
     assert [None] * 3 == [await lookup.find(secret) for secret in secrets]
     assert await lookup.find(other) is not None
     with pytest.raises(NotFound):
@@ -267,6 +340,17 @@ async def test_file_wins(directory: Directory, lookup: Lookup) -> None:
     assert ("filed", "file", {}) == (acme.name, acme.managed, acme.limits)
     other = await directory.get_customer("other")
     assert ("made", "api", {}) == (other.name, other.managed, other.limits)
+    await directory.sync_configured(
+        [NewCustomer("acme", "filed")],
+        [file_key("k3", "implied", "test-key-0003-abcdef")],
+        default_limits={"requests_per_minute": 7},
+        named_only=["implied", "of-a-key-left-out", "other", "acme"],
+    )
+    kept = await directory.get_customer("other")
+    assert ("made", "api", False) == (kept.name, kept.managed, kept.disabled)
+    left = await directory.get_customer("of-a-key-left-out")
+    assert ("file", {"requests_per_minute": 7}, False) == (left.managed, left.limits, left.disabled)
+    assert "filed" == (await directory.get_customer("acme")).name
     implied = await directory.get_customer("implied")
     assert ("file", {"requests_per_minute": 7}) == (implied.managed, implied.limits)
     subject = await lookup.find("test-key-0003-abcdef")

@@ -11,7 +11,7 @@ from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import MISSING, Lookup
 from ratelimit.subjects.secret import digest_of
-from ratelimit.subjects.types import ConfiguredKey, NewCustomer, NewKey, Subject
+from ratelimit.subjects.types import ConfiguredKey, NewCustomer, NewKey, Scope, Subject
 from tests.ratelimit.clocks import PATIENT_MS, Clock
 from tests.support.valkey import PrivateServer
 
@@ -34,15 +34,23 @@ async def test_subject(directory: Directory, lookup: Lookup) -> None:
             limits={"requests_per_minute": 60, "usd_per_month": 5},
             models=("a", "b"),
             priority="high",
+            tags=("t", "u"),
         )
     )
     key, secret = await directory.create_key(
-        NewKey("acme", limits={"in_flight": 2}, models=("b",), expires_at="2026-01-01T01:00:00+01:00")
+        NewKey(
+            "acme",
+            limits={"in_flight": 2},
+            models=("b", "c"),
+            expires_at="2026-01-01T01:00:00+01:00",
+            model_limits={"b": {"usd_per_day": 1}, "c": {}},
+            tags=("v", "t"),
+        )
     )
     expected = Subject(
         key_id=key.id,
         customer_id="acme",
-        key_models=("b",),
+        key_models=("b", "c"),
         customer_models=("a", "b"),
         key_limits={"in_flight": 2},
         customer_limits={"requests_per_minute": 60, "usd_per_month": 5},
@@ -51,11 +59,39 @@ async def test_subject(directory: Directory, lookup: Lookup) -> None:
         priority="high",
         expires_at_s=1_767_225_600.0,
         disabled="key expired",
+        key_model_limits={"b": {"usd_per_day": 1}},
+        tags=("t", "u", "v"),
+        scopes=(
+            Scope("customer", "acme", {"requests_per_minute": 60, "usd_per_month": 5}),
+            Scope("key", key.id, {"in_flight": 2}),
+            Scope("model", "b", {"usd_per_day": 1}),
+        ),
     )
     assert expected == await lookup.find(secret)
     assert expected == await lookup.find(secret.encode())
     assert expected == await lookup.find_digest(digest_of(secret))
     assert await lookup.find("test-key-9999-abcdef") is None
+
+
+async def test_scopes_of_a_request(directory: Directory, lookup: Lookup) -> None:
+    """A request counts for customer and key, and for each name it goes by that has limits of its own."""
+    await directory.create_customer(NewCustomer("acme"))
+    _, plain = await directory.create_key(NewKey("acme", models=("a",), model_limits={"a": {}}))
+    _, limited = await directory.create_key(
+        NewKey("acme", models=("a", "b"), model_limits={"a": {"usd_total": 1}, "b": {"usd_total": 2}})
+    )
+    subject = await lookup.find(plain)
+    assert subject is not None
+    assert subject.scopes is subject.scopes_for("a")
+    assert ["customer", "key"] == [scope.kind for scope in subject.scopes]
+    subject = await lookup.find(limited)
+    assert subject is not None
+    found = {
+        names: [scope.id for scope in subject.scopes_for(*names) if scope.kind == "model"]
+        for names in (("a",), ("c",), ("auto", "b"), ())
+    }
+    assert {("a",): ["a"], ("c",): [], ("auto", "b"): ["b"], (): []} == found
+    assert 2 == len(subject.scopes_for("c"))
 
 
 async def test_remembered_for_a_second(
@@ -90,6 +126,9 @@ async def test_revoked_key(directory: Directory, lookup: Lookup, clock: Clock) -
     await directory.update_key(made[1][0].id, lambda key: replace(key, disabled=True))
     clock.now += 1
     assert await lookup.find(made[0][1]) is None
+    assert "revoked" == lookup.ended(made[0][1])
+    assert await lookup.find("test-key-9999-abcdef") is None
+    assert lookup.ended("test-key-9999-abcdef") is None
     disabled = await lookup.find(made[1][1])
     assert disabled is not None
     assert "key disabled" == disabled.disabled

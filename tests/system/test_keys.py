@@ -117,15 +117,18 @@ async def test_the_keys_text_is_shown_once(place: Site) -> None:
         assert key.encode() not in body
 
 
-@pytest.mark.parametrize("manner", ["revoked", "disabled", "customer disabled", "customer deleted"])
+@pytest.mark.parametrize(
+    "manner", ["revoked", "replaced", "disabled", "customer disabled", "customer deleted"]
+)
 async def test_a_key_that_may_no_longer_be_used(place: Site, manner: str) -> None:
-    """Revoked or disabled, alone or with its customer, a key stops working within two seconds."""
+    """Revoked, replaced or disabled, alone or with its customer, a key stops working within two seconds."""
     customer = manner.replace(" ", "-")
     key_id, key = await make_key(place, customer)
     async with place.upstream(good_stream):
         assert 200 == (await ask(place, key)).status
-        done = {
+        done: dict[str, tuple[str, str, dict[str, Any]]] = {
             "revoked": ("DELETE", f"/keys/{key_id}", {}),
+            "replaced": ("POST", f"/keys/{key_id}/rotate", {"overlap_s": 0}),
             "disabled": ("PATCH", f"/keys/{key_id}", {"disabled": True}),
             "customer disabled": ("PATCH", f"/customers/{customer}", {"disabled": True}),
             "customer deleted": ("DELETE", f"/customers/{customer}", {}),
@@ -134,6 +137,23 @@ async def test_a_key_that_may_no_longer_be_used(place: Site, manner: str) -> Non
         assert (await admin(place, method, path, **members)).status in {200, 204}
         answer = await until_refused(place, key, REVOKED_WITHIN_S + SLACK_S)
     assert (401, "invalid_api_key") == (answer.status, answer.members["error"]["code"])
+    said = manner.replace("customer deleted", "revoked")
+    assert said in answer.members["error"]["message"]
+
+
+async def test_a_rotated_key(place: Site) -> None:
+    """Both texts work during the overlap; past its second the new one alone does."""
+    key_id, old = await make_key(place, "rotated")
+    async with place.upstream(good_stream):
+        assert 200 == (await ask(place, old)).status
+        rotated = await admin(place, "POST", f"/keys/{key_id}/rotate", overlap_s=2)
+        assert (200, key_id) == (rotated.status, rotated.members["id"])
+        until = datetime.fromisoformat(rotated.members["previous_until"])
+        assert [200, 200] == [(await ask(place, key)).status for key in (old, rotated.members["key"])]
+        answer = await until_refused(place, old, 2 + SLACK_S)
+        assert datetime.now(tz=UTC) >= until
+        assert "replaced" in answer.members["error"]["message"]
+        assert 200 == (await ask(place, rotated.members["key"])).status
 
 
 async def test_a_stream_under_way_outlives_its_key(place: Site) -> None:

@@ -23,6 +23,7 @@ def record(**members: Any) -> dict[str, Any]:
         "models": None,
         "priority": "normal",
         "metadata": {},
+        "tags": [],
         "disabled": False,
         "managed": "api",
         "created_at": NOW,
@@ -38,6 +39,8 @@ async def test_made_and_shown(call: Caller) -> None:
         "models": ["balanced", "gpt-5-mini"],
         "priority": "high",
         "metadata": {"team": "blue", "depth": {"list": [1, None]}},
+        "tags": ["team:blue", "a/b=c"],
+        "disabled": True,
     }
     expected = record(
         **{**said, "limits": {"requests_per_minute": 60, "usd_per_month": 100.0, "in_flight": 4}}
@@ -52,7 +55,7 @@ async def test_made_and_shown(call: Caller) -> None:
     "said",
     [
         {},
-        {"name": None, "limits": None, "models": None, "priority": None, "metadata": None},
+        {"name": None, "limits": None, "models": None, "priority": None, "metadata": None, "tags": None},
         {"limits": {"in_flight": None}},
     ],
 )
@@ -60,6 +63,14 @@ async def test_defaults(call: Caller, said: dict[str, Any]) -> None:
     """What is not named, or is null, has its default; limits are those of `limits.defaults`."""
     made = await call("POST", CUSTOMERS, {"id": "acme", **said})
     assert (201, record()) == (made.status, made.json)
+
+
+async def test_no_limit_in_spite_of_a_default(call: Caller) -> None:
+    """A limit that is null when a customer is made is none, whatever `limits.defaults` says."""
+    made = await call("POST", CUSTOMERS, {"id": "acme", "limits": {"usd_per_month": None, "in_flight": 2}})
+    assert {"requests_per_minute": 60, "in_flight": 2} == made.json["limits"]
+    changed = await call("PATCH", ACME, {"limits": {"requests_per_minute": None}})
+    assert {"in_flight": 2} == changed.json["limits"] == (await call("GET", ACME)).json["limits"]
 
 
 async def test_every_limit(call: Caller) -> None:
@@ -197,6 +208,9 @@ async def test_wrong_query(call: Caller, query: str, param: str) -> None:
         ({"metadata": {"a": None, "deep": None}}, {"metadata": {}}),
         ({"metadata": {"a": {"b": None, "c": 1}}}, {"metadata": {"a": {"c": 1}, "deep": {"x": 1, "y": 2}}}),
         ({"metadata": None}, {"metadata": {}}),
+        ({"tags": ["b", "c"]}, {"tags": ["b", "c"]}),
+        ({"tags": []}, {"tags": []}),
+        ({"tags": None}, {"tags": []}),
         ({"disabled": True}, {"disabled": True}),
         ({"disabled": False, "name": "New", "limits": None}, {"name": "New", "limits": {}}),
     ],
@@ -209,8 +223,9 @@ async def test_merge(call: Caller, served: Gateway, patch: dict[str, Any], chang
         "models": ["a"],
         "priority": "high",
         "metadata": {"a": 1, "deep": {"x": 1, "y": 2}},
+        "tags": ["a"],
     }
-    await served.directory.create_customer(NewCustomer("acme", **{**kept, "models": ("a",)}))
+    await served.directory.create_customer(NewCustomer("acme", **{**kept, "models": ("a",), "tags": ("a",)}))
     changed = await call("PATCH", ACME, patch)
     expected = record(**{**kept, **changes})
     assert (200, expected) == (changed.status, changed.json)
@@ -299,10 +314,28 @@ async def test_managed_by_file(call: Caller, served: Gateway) -> None:
         ({"id": "a", "limits": {"usd_total": "1"}}, "limits.usd_total", "must be a number"),
         ({"id": "a", "models": "gpt-5-mini"}, "models", "must be a list"),
         ({"id": "a", "models": ["b", ""]}, "models[1]", "1 to 200 printable"),
-        ({"id": "a", "priority": 1}, "priority", "must be text"),
+        ({"id": "a", "limits": {"usd_total": 1e9 + 1}}, "limits.usd_total", "must be <= 1000000000"),
+        (
+            {"id": "a", "limits": {"tokens_total": 10**15 + 1}},
+            "limits.tokens_total",
+            "must be <= 1000000000000000",
+        ),
+        ({"id": "a", "models": {"b": {}}}, "models", "must be a list"),
+        ({"id": "a", "priority": 1}, "priority", "must be one of low, normal, high"),
+        (
+            {"id": "a", "priority": "hihg"},
+            "priority",
+            'is not one of low, normal, high; did you mean "high"?',
+        ),
+        ({"id": "a", "tags": "b"}, "tags", "must be a list"),
+        ({"id": "a", "tags": ["b", "c d"]}, "tags[1]", "1 to 64 letters"),
+        ({"id": "a", "tags": ["b" * 65]}, "tags[0]", "1 to 64 letters"),
+        ({"id": "a", "tags": [""]}, "tags[0]", "1 to 64 letters"),
+        ({"id": "a", "tags": ["b"] * 9}, "tags", "must hold 8 entries or fewer"),
         ({"id": "a", "metadata": "x"}, "metadata", "must be a mapping"),
         ({"id": "a", "metadata": {"x": "y" * 16_384}}, "metadata", "at most 16384 bytes"),
-        ({"id": "a", "disabled": True}, "disabled", "unknown member"),
+        ({"id": "a", "disabled": "yes"}, "disabled", "must be true or false"),
+        ({"id": "a", "managed": "file"}, "managed", "unknown member"),
         ({"id": "a", "modles": ["b"]}, "modles", 'unknown member; did you mean "models"?'),
     ],
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ratelimit.subjects.secret import digest_of, looks_like_key
+from ratelimit.subjects.secret import digest_of, looks_like_key, make_secret
 from ratelimit.subjects.types import ConfiguredKey, NewCustomer
 from tests.proxy.admin.serving import NOW, Caller, Gateway
 
@@ -25,13 +25,15 @@ async def test_made_and_shown(call: Caller) -> None:
         "limits": {"requests_per_minute": 5},
         "models": ["balanced"],
         "expires_at": "2030-01-31T12:00:00Z",
+        "tags": ["env:prod"],
+        "disabled": True,
     }
     made = await call("POST", KEYS, said)
     shown = dict(made.json)
     assert ["id", "key"] == list(shown)[:2]
     secret = shown.pop("key")
     assert looks_like_key(secret)
-    expected = {"id": shown["id"], **said, "disabled": False, "managed": "api", "created_at": NOW}
+    expected = {"id": shown["id"], **said, "managed": "api", "created_at": NOW, "previous_until": None}
     assert (201, expected, f"{KEYS}/{shown['id']}") == (made.status, shown, made.headers["location"])
     read = await call("GET", f"{KEYS}/{shown['id']}")
     assert (200, expected) == (read.status, read.json)
@@ -95,7 +97,11 @@ async def test_lists(call: Caller) -> None:
         ),
         ({"limits": None}, {"limits": {}}),
         ({"models": ["b"]}, {"models": ["b"]}),
+        ({"models": {"b": {"usd_per_day": 2}, "a": None}}, {"models": {"b": {"usd_per_day": 2.0}, "a": {}}}),
+        ({"models": {}}, {"models": []}),
         ({"models": None}, {"models": None}),
+        ({"tags": ["x"]}, {"tags": ["x"]}),
+        ({"tags": None}, {"tags": []}),
         ({"expires_at": "2027-01-01T00:00:00+01:00"}, {"expires_at": "2026-12-31T23:00:00Z"}),
         ({"expires_at": None}, {"expires_at": None}),
         ({"disabled": True}, {"disabled": True}),
@@ -107,8 +113,9 @@ async def test_merge(call: Caller, patch: dict[str, Any], changes: dict[str, Any
         "customer": "acme",
         "name": "web",
         "limits": {"requests_per_minute": 5, "in_flight": 1},
-        "models": ["a"],
+        "models": {"a": {"in_flight": 1}},
         "expires_at": "2030-01-31T12:00:00Z",
+        "tags": ["a"],
     }
     made = (await call("POST", KEYS, said)).json
     changed = await call("PATCH", f"{KEYS}/{made['id']}", patch)
@@ -127,6 +134,94 @@ async def test_revoked(call: Caller, served: Gateway) -> None:
     assert await served.lookup.find(made["key"].encode()) is None
     for method in ("GET", "PATCH", "DELETE"):
         assert (404, "not_found", None) == (await call(method, one, {})).error
+
+
+async def test_rotated(call: Caller, served: Gateway) -> None:
+    """The answer is the record with another text, the one before works on for a day; no later answer has either."""
+    made = (await call("POST", KEYS, {"customer": "acme", "models": {"a": {"in_flight": 1}}})).json
+    one = f"{KEYS}/{made['id']}"
+    rotated = await call("POST", f"{one}/rotate")
+    assert 200 == rotated.status
+    assert ["id", "key"] == list(rotated.json)[:2]
+    shown = dict(rotated.json)
+    secret = shown.pop("key")
+    assert looks_like_key(secret)
+    first = made.pop("key")
+    assert {**made, "previous_until": shown["previous_until"]} == shown == (await call("GET", one)).json
+    for text in (first, secret):
+        subject = await served.lookup.find(text.encode())
+        assert subject is not None
+        assert made["id"] == subject.key_id
+    listed = await call("GET", KEYS)
+    for hidden in (first, secret, digest_of(first).hex(), digest_of(secret).hex()):
+        assert hidden.encode() not in listed.raw
+
+
+@pytest.mark.parametrize("overlap_s", [0, 1, 90 * 86_400])
+async def test_overlaps(call: Caller, served: Gateway, overlap_s: int) -> None:
+    """From none to ninety days; without one the text before is refused at once."""
+    made = (await call("POST", KEYS, {"customer": "acme"})).json
+    rotated = await call("POST", f"{KEYS}/{made['id']}/rotate", {"overlap_s": overlap_s})
+    assert (200, overlap_s == 0) == (rotated.status, rotated.json["previous_until"] is None)
+    if overlap_s == 0:
+        assert await served.lookup.find(made["key"].encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param", "words"),
+    [
+        ({"overlap_s": -1}, "overlap_s", "must be >= 0"),
+        ({"overlap_s": 90 * 86_400 + 1}, "overlap_s", "must be <= 7776000"),
+        ({"overlap_s": 1.5}, "overlap_s", "must be a whole number"),
+        ({"overlap_s": "24h"}, "overlap_s", "must be a whole number"),
+        ({"overlap_s": None}, "overlap_s", "must be a whole number"),
+        ({"overlap": 5}, "overlap", 'unknown member; did you mean "overlap_s"?'),
+    ],
+)
+async def test_wrong_overlap(
+    call: Caller, served: Gateway, wrong: dict[str, Any], param: str, words: str
+) -> None:
+    """An overlap that cannot be meant is refused, and the text stays."""
+    made = (await call("POST", KEYS, {"customer": "acme"})).json
+    refused = await call("POST", f"{KEYS}/{made['id']}/rotate", wrong)
+    assert (400, "invalid_request", param) == refused.error
+    assert words in refused.message
+    assert await served.lookup.find(made["key"].encode()) is not None
+    assert (404, "not_found", None) == (await call("POST", f"{KEYS}/key-0/rotate")).error
+
+
+@pytest.mark.parametrize(
+    ("manner", "words"),
+    [
+        ("mistyped", "has a typo"),
+        ("unknown", "is unknown or revoked"),
+        ("revoked", "was revoked"),
+        ("replaced", "was replaced"),
+        ("disabled", "cannot be used: key disabled"),
+    ],
+)
+async def test_the_door_says_why(call: Caller, manner: str, words: str) -> None:
+    """Whoever sends a key that opens nothing is told whether it is mistyped, unknown, revoked or replaced."""
+    made = (await call("POST", KEYS, {"customer": "acme"})).json
+    secret: str = made["key"]
+    one = f"{KEYS}/{made['id']}"
+    match manner:
+        case "mistyped":
+            secret = secret[:-1] + ("a" if secret[-1] != "a" else "b")
+        case "unknown":
+            secret = make_secret()
+        case "revoked":
+            await call("DELETE", one)
+        case "replaced":
+            await call("POST", f"{one}/rotate", {"overlap_s": 0})
+        case _:
+            await call("PATCH", one, {"disabled": True})
+    client = Caller(call.app, admin_key=secret)
+    for _ in range(2):
+        refused = await client("GET", "/v1/models")
+        assert (401, "invalid_api_key", None) == refused.error
+        assert f"this API key {words}" in refused.message
+        assert secret not in refused.message
 
 
 async def test_disabled(call: Caller, served: Gateway) -> None:
@@ -148,6 +243,7 @@ async def test_managed_by_file(call: Caller, served: Gateway) -> None:
     for refused in (
         await call("PATCH", f"{KEYS}/acme-web", {"name": "x"}),
         await call("DELETE", f"{KEYS}/acme-web"),
+        await call("POST", f"{KEYS}/acme-web/rotate"),
         await call("DELETE", "/admin/v1/customers/acme"),
     ):
         assert (409, "managed_by_file", None) == refused.error
@@ -208,6 +304,22 @@ async def test_wrong_expiry(call: Caller, wrong: object) -> None:
         ({"customer": "a b"}, "customer", "letters, digits"),
         ({"customer": "acme", "id": "mine"}, "id", "unknown member"),
         ({"customer": "acme", "limits": {"in_flight": -1}}, "limits.in_flight", "must be >= 0"),
+        ({"customer": "acme", "models": "a"}, "models", "must be a list of names, or a mapping"),
+        ({"customer": "acme", "models": ["a", " "]}, "models[1]", "1 to 200 printable"),
+        ({"customer": "acme", "models": {"": {}}}, 'models[""]', "the name must be 1 to 200"),
+        ({"customer": "acme", "models": {"a.b": 5}}, 'models["a.b"]', "must be a mapping"),
+        (
+            {"customer": "acme", "models": {"gpt-5": {"usd_per_dy": 5}}},
+            "models.gpt-5.usd_per_dy",
+            'unknown member; did you mean "usd_per_day"?',
+        ),
+        (
+            {"customer": "acme", "models": {"gpt-5": {"in_flight": -1}}},
+            "models.gpt-5.in_flight",
+            "must be >= 0",
+        ),
+        ({"customer": "acme", "tags": ["a b"]}, "tags[0]", "1 to 64 letters"),
+        ({"customer": "acme", "previous_until": None}, "previous_until", "unknown member"),
         ({"customr": "acme"}, "customer", "required"),
     ],
 )
@@ -219,7 +331,7 @@ async def test_wrong_body(call: Caller, wrong: dict[str, Any], param: str, words
     assert [] == (await call("GET", KEYS)).json["data"]
 
 
-@pytest.mark.parametrize("member", ["id", "customer", "managed", "created_at"])
+@pytest.mark.parametrize("member", ["id", "customer", "managed", "created_at", "previous_until"])
 async def test_fixed_members(call: Caller, member: str) -> None:
     """A key stays its customer's."""
     made = (await call("POST", KEYS, {"customer": "acme"})).json

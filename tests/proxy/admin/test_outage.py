@@ -18,6 +18,7 @@ async def test_store_is_away() -> None:
                 ("DELETE", "/admin/v1/customers/acme", None),
                 ("POST", "/admin/v1/keys", {"customer": "acme"}),
                 ("GET", "/admin/v1/keys", None),
+                ("POST", "/admin/v1/keys/key-0/rotate", None),
             ):
                 refused = await call(method, path, body)
                 assert (503, "limits_unavailable", None) == refused.error

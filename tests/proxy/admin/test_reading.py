@@ -77,6 +77,8 @@ async def test_content_type(call: Caller) -> None:
         (f"{CUSTOMERS}/acme", {"GET", "HEAD", "PATCH", "DELETE"}),
         ("/admin/v1/keys", {"GET", "HEAD", "POST"}),
         ("/admin/v1/keys/key-1", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("/admin/v1/keys/key-1/rotate", {"POST"}),
+        ("/admin/v1/openapi.json", {"GET", "HEAD"}),
     ],
 )
 async def test_methods(call: Caller, path: str, allowed: set[str]) -> None:

@@ -51,7 +51,7 @@ def test_create(run: Run) -> None:
     shown = run.json(
         *("create", "acme", "--name", "Acme", "--limit", "in_flight=4", "--limit", "usd_per_month=0.5"),
         *("--model", "balanced", "--model", "gpt-5-mini", "--priority", "high"),
-        *("--metadata", "team=blue", "--metadata", "rule=a=b"),
+        *("--metadata", "team=blue", "--metadata", "rule=a=b", "--tag", "a", "--tag", "b:c", "--disable"),
     )
     expected = {
         "id": "acme",
@@ -60,7 +60,8 @@ def test_create(run: Run) -> None:
         "models": ["balanced", "gpt-5-mini"],
         "priority": "high",
         "metadata": {"team": "blue", "rule": "a=b"},
-        "disabled": False,
+        "tags": ["a", "b:c"],
+        "disabled": True,
         "managed": "api",
         "created_at": NOW,
     }
@@ -79,10 +80,17 @@ def test_create_without_options(run: Run) -> None:
         "priority  normal\n"
         "state     enabled\n"
         "managed   api\n"
+        "tags      -\n"
         "metadata  {}\n"
         f"created   {NOW}\n"
     ) == result.stdout
     assert DEFAULT_LIMITS == run.stored("acme")["limits"]
+
+
+def test_no_limit_in_spite_of_a_default(run: Run) -> None:
+    """`none` leaves a default out."""
+    shown = run.json("create", "acme", "--limit", "usd_per_month=none", "--limit", "in_flight=3")
+    assert {"requests_per_minute": 60, "in_flight": 3} == shown["limits"]
 
 
 def test_list(run: Run) -> None:
@@ -136,6 +144,8 @@ def test_get(run: Run) -> None:
         (["--model", "x"], {"models": ["x"]}),
         (["--all-models"], {"models": None}),
         (["--priority", "low"], {"priority": "low"}),
+        (["--tag", "x", "--tag", "y"], {"tags": ["x", "y"]}),
+        (["--no-tags"], {"tags": []}),
         (["--metadata", "b=2", "--drop-metadata", "a"], {"metadata": {"b": "2"}}),
         (["--disable"], {"disabled": True}),
         (["--enable", "--name", "New"], {"name": "New"}),
@@ -143,7 +153,7 @@ def test_get(run: Run) -> None:
 )
 def test_update(run: Run, options: list[str], changes: dict[str, object]) -> None:
     """What is named changes, what is not stays."""
-    made = run.json("create", "acme", "--metadata", "a=1", "--model", "balanced")
+    made = run.json("create", "acme", "--metadata", "a=1", "--model", "balanced", "--tag", "t")
     expected = {**made, **changes}
     assert expected == run.json("update", "acme", *options) == run.stored("acme")
 
@@ -199,7 +209,8 @@ def test_wrong_admin_key(run: Run) -> None:
     "arguments",
     [
         ["create"],
-        ["create", "acme", "--limit", "in_flight=none"],
+        ["create", "acme", "--priority", "gold"],
+        ["update", "acme", "--no-tags", "--tag", "x"],
         ["create", "acme", "--metadata", "team"],
         ["create", "acme", "--metadata", "a=1", "--metadata", "a=2"],
         ["create", "acme", "--colour", "red"],

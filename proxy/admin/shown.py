@@ -1,0 +1,150 @@
+"""What administrators are shown, as types: the answers' side of the API's description."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxy.settings.section import Section
+from proxy.settings.subjects import Limits
+from proxy.settings.words import Moment
+
+_CUSTOMER: Final[dict[str, Any]] = {
+    "id": "acme",
+    "name": "Acme Industries",
+    "limits": {"usd_per_month": 100.0, "in_flight": 16},
+    "models": ["balanced", "frugal"],
+    "priority": "high",
+    "metadata": {"team": "blue"},
+    "tags": ["division:web"],
+    "disabled": False,
+    "managed": "api",
+    "created_at": "2026-11-28T12:00:00Z",
+}
+_KEY: Final[dict[str, Any]] = {
+    "id": "key-0123456789abcdef",
+    "customer": "acme",
+    "name": "web",
+    "limits": {"requests_per_minute": 600},
+    "models": {"gpt-5": {"usd_per_day": 5.0}, "balanced": {}},
+    "expires_at": None,
+    "tags": ["env:prod"],
+    "disabled": False,
+    "previous_until": None,
+    "managed": "api",
+    "created_at": "2026-11-28T12:00:00Z",
+}
+
+
+class CustomerRecord(Section):
+    """A customer. `managed` is `file` for what the configuration file manages: read-only here."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CUSTOMER]})
+
+    id: str
+    name: str
+    limits: Limits
+    models: tuple[str, ...] | None
+    priority: Literal["low", "normal", "high"]
+    metadata: dict[str, Any]
+    tags: tuple[str, ...]
+    disabled: bool
+    managed: Literal["api", "file"]
+    created_at: Moment
+
+
+class KeyRecord(Section):
+    """A key, without its text. `previous_until`: the end of the text that the last rotation replaced."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
+
+    id: str
+    customer: str
+    name: str
+    limits: Limits
+    models: tuple[str, ...] | dict[str, Limits] | None
+    expires_at: Moment | None
+    tags: tuple[str, ...]
+    disabled: bool
+    previous_until: Moment | None
+    managed: Literal["api", "file"]
+    created_at: Moment
+
+
+class KeyWithText(KeyRecord):
+    """A key and its text, which is in no other answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_KEY, "key": "sk-hg-…"}]})
+
+    key: str
+
+
+class CustomerList(Section):
+    """Some customers in order of id. `next` is `after` for those that follow, `null` at the end."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"object": "list", "data": [_CUSTOMER], "next": None}]}
+    )
+
+    object: Literal["list"]
+    data: tuple[CustomerRecord, ...]
+    next: str | None
+
+
+class KeyList(Section):
+    """Some keys in order of id. `next` is `after` for those that follow, `null` at the end."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"object": "list", "data": [_KEY], "next": None}]}
+    )
+
+    object: Literal["list"]
+    data: tuple[KeyRecord, ...]
+    next: str | None
+
+
+class OpenApiDocument(BaseModel):
+    """The description itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+
+
+class ErrorFacts(Section):
+    """`param`: the path of the member or the parameter at fault."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    source: Literal["gateway"]
+    request_id: str
+
+
+class ErrorBlock(Section):
+    attempts: tuple[Any, ...] = Field(max_length=0)
+
+
+class ErrorAnswer(Section):
+    """Why it was not done; `message` names every problem."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": {
+                        "message": 'limits.usd_per_dy: unknown member; did you mean "usd_per_day"?',
+                        "type": "invalid_request_error",
+                        "param": "limits.usd_per_dy",
+                        "code": "invalid_request",
+                        "source": "gateway",
+                        "request_id": "req-0123456789abcdef01234567",
+                    },
+                    "headgate": {"attempts": []},
+                }
+            ]
+        }
+    )
+
+    error: ErrorFacts
+    headgate: ErrorBlock

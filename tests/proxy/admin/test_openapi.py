@@ -1,0 +1,148 @@
+"""The API's description: a valid document that says what is served, no more and no less."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
+from starlette.routing import Route
+
+from proxy.admin.openapi import document
+from proxy.admin.operations import OPERATIONS
+from proxy.admin.routes import admin_routes
+from proxy.admin.shown import (
+    CustomerList,
+    CustomerRecord,
+    ErrorAnswer,
+    KeyList,
+    KeyRecord,
+    KeyWithText,
+)
+from proxy.cli.main import main
+from proxy.exchange.errors import GATEWAY
+from tests.proxy.admin.serving import Caller, Gateway
+
+CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
+KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
+
+
+def operations() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for path, by_method in document()["paths"].items():
+        for method, operation in by_method.items():
+            yield path, method.upper(), operation
+
+
+def models() -> list[type[BaseModel]]:
+    found: set[type[BaseModel]] = {ErrorAnswer}
+    for operation in OPERATIONS:
+        found.update(model for model in (operation.body, operation.answer) if model is not None)
+    return sorted(found, key=lambda model: model.__name__)
+
+
+def test_it_is_valid() -> None:
+    """By the specification's own schema, references and parameters included."""
+    assert [] == list(OpenAPIV31SpecValidator(document()).iter_errors())
+
+
+def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
+    """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
+    routes: list[Route] = admin_routes(served.directory, default_limits={})
+    mounted = {
+        (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
+    }
+    assert mounted == {(path, method) for path, method, _ in operations()}
+    assert (
+        len(mounted) == len(OPERATIONS) == len({operation["operationId"] for *_, operation in operations()})
+    )
+
+
+@pytest.mark.parametrize("model", models())
+def test_examples_are_what_they_are_of(model: type[BaseModel]) -> None:
+    """Each example could be sent, or answered."""
+    schema = model.model_json_schema()
+    for example in schema.get("examples", []):
+        model.model_validate(example)
+    assert schema.get("examples") or model.__name__ == "OpenApiDocument"
+
+
+def test_nothing_is_sent_by_default() -> None:
+    """A client that fills in defaults changes nothing it was not told to change."""
+    defaults = {
+        f"{name}.{member}": schema["default"]
+        for name, model in document()["components"]["schemas"].items()
+        for member, schema in model["properties"].items()
+        if "default" in schema
+    }
+    assert {"Rotation.overlap_s": 86_400} == defaults
+
+
+def test_refusals_have_the_statuses_of_the_error_table() -> None:
+    """Each response that is an error names codes of its status, and each operation those of a wrong key."""
+    for _, _, operation in operations():
+        responses = operation["responses"]
+        assert {"401", "500", "503"} <= set(responses)
+        for status, response in responses.items():
+            if int(status) >= 400:
+                codes = response["description"].replace("`", "").split(" or ")
+                assert {int(status)} == {GATEWAY[code][0] for code in codes}
+        assert ("requestBody" in operation) == ("415" in responses)
+
+
+async def test_answers_are_as_described(call: Caller) -> None:
+    """Real answers hold exactly the members that are described, with the statuses that are."""
+    said = {"id": "acme", "limits": {"in_flight": 1}, "models": ["a"], "metadata": {"a": 1}, "tags": ["t"]}
+    made = await call("POST", CUSTOMERS, said)
+    key = await call("POST", KEYS, KEY)
+    one = f"{KEYS}/{key.json['id']}"
+    answers: list[tuple[str, type[BaseModel] | None, Any]] = [
+        ("create_customer", CustomerRecord, made),
+        ("list_customers", CustomerList, await call("GET", CUSTOMERS)),
+        ("get_customer", CustomerRecord, await call("GET", f"{CUSTOMERS}/acme")),
+        ("update_customer", CustomerRecord, await call("PATCH", f"{CUSTOMERS}/acme", {"name": "A"})),
+        ("create_key", KeyWithText, key),
+        ("list_keys", KeyList, await call("GET", KEYS)),
+        ("get_key", KeyRecord, await call("GET", one)),
+        ("update_key", KeyRecord, await call("PATCH", one, {"models": None})),
+        ("rotate_key", KeyWithText, await call("POST", f"{one}/rotate")),
+        ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
+        ("revoke_key", None, await call("DELETE", one)),
+        ("delete_customer", None, await call("DELETE", f"{CUSTOMERS}/acme")),
+    ]
+    described = {operation["operationId"]: operation["responses"] for *_, operation in operations()}
+    assert set(described) == {name for name, *_ in answers}
+    for name, model, answer in answers:
+        response = described[name][str(answer.status)]
+        assert ("content" in response) == bool(answer.raw)
+        assert set(response["headers"]) <= set(answer.headers)
+        if model is not None:
+            model.model_validate(answer.json)
+            schema = response["content"]["application/json"]["schema"]["$ref"]
+            assert model.__name__ == schema.rpartition("/")[2]
+
+
+async def test_refusals_are_as_described(call: Caller) -> None:
+    """Errors have the one shape."""
+    described = {operation["operationId"]: operation["responses"] for *_, operation in operations()}
+    for name, refused in (
+        ("create_customer", await call("POST", CUSTOMERS, {})),
+        ("create_key", await call("POST", KEYS, KEY)),
+        ("rotate_key", await call("POST", f"{KEYS}/key-0/rotate")),
+        ("list_keys", await call("GET", f"{KEYS}?limit=0")),
+        ("list_keys", await Caller(call.app, admin_key=None)("GET", KEYS)),
+    ):
+        response = described[name][str(refused.status)]
+        ErrorAnswer.model_validate(refused.json)
+        assert f"`{refused.json['error']['code']}`" in response["description"]
+
+
+async def test_served_and_printed(call: Caller) -> None:
+    """The gateway and the command give the same document; the command needs no server, the path the admin key."""
+    served = await call("GET", "/admin/v1/openapi.json")
+    assert (200, "application/json") == (served.status, served.headers["content-type"])
+    printed = CliRunner().invoke(main, ["openapi"])
+    assert (0, document()) == (printed.exit_code, orjson.loads(printed.stdout))
+    assert document() == served.json
+    assert 401 == (await Caller(call.app, admin_key=None)("GET", "/admin/v1/openapi.json")).status
