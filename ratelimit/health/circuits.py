@@ -110,13 +110,13 @@ class Circuits:
         self.lease(probe, now_s)
         return probe
 
-    def lease(self, probe: Probe, now_s: float) -> None:
-        """Somebody probes these for now."""
-        until_s = now_s + PROBE_LEASE_S
+    def lease(self, probe: Probe, now_s: float, lease_s: float = PROBE_LEASE_S) -> None:
+        """These that are due are being probed, by whoever has the token."""
+        until_s = now_s + lease_s
         leased = {
             target: Circuit(known.open_until_s, known.cool_down_s, known.reason, probe.token, until_s)
             for target in probe.targets
-            if (known := self.view.get(target)) is not None
+            if (known := self.view.get(target)) is not None and known.state_at(now_s) == "due"
         }
         self.view = {**self.view, **leased}
 

@@ -302,7 +302,7 @@ class Health:
         )
         if not reply[0]:
             # Somebody else's, or not due after all: until the next snapshot nobody here need ask again.
-            self._circuits.lease(Probe("", concerned), self._clock_s())
+            self._circuits.lease(Probe("", concerned), self._clock_s(), EVERY_S)
             return None
         probe = Probe(token, tuple(target_of(cast("bytes", name)) for name in reply[1:]))
         self._circuits.drop(target for target in concerned if target not in probe.targets)
