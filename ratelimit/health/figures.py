@@ -15,7 +15,7 @@ from ratelimit.health.summary import (
     outcomes,
     shrunk,
 )
-from ratelimit.health.types import BackendHealth, Speed
+from ratelimit.health.types import NEUTRAL, BackendHealth, Speed
 
 _RECENT_SLOTS: Final = 30
 _NOTHING: Final[Mapping[int, int]] = {}
@@ -23,10 +23,14 @@ _NOTHING: Final[Mapping[int, int]] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Worked:
-    """Packed tallies (the past 167 hours, this hour, the one before) and what came of them."""
+    """Packed tallies (the past 167 hours, this hour, the one before), read, and what came of them."""
 
     packed: tuple[bytes | None, ...]
+    tallies: tuple[Tally, ...]
     health: BackendHealth
+
+
+_NEVER: Final = _Worked((None, None, None), (_NOTHING, _NOTHING, _NOTHING), NEUTRAL)
 
 
 class Figures:
@@ -46,9 +50,14 @@ class Figures:
             StoreFault: it is not what the scripts pack.
         """
         packed = cast("tuple[bytes | None, ...]", tuple(reply[:3]))
-        worked = self._worked.get(backend)
-        if worked is None or worked.packed != packed:
-            worked = self._worked[backend] = _Worked(packed, _long(*map(_tally, packed)))
+        worked = self._worked.get(backend, _NEVER)
+        if worked.packed != packed:
+            # Of the three only the present hour changes often.
+            tallies = tuple(
+                known if old == new else _tally(new)
+                for old, new, known in zip(worked.packed, packed, worked.tallies, strict=True)
+            )
+            worked = self._worked[backend] = _Worked(packed, tallies, _long(*tallies))
         recent = cast("bytes | None", reply[3])
         return worked.health if recent is None else _with_recent(worked.health, recent, slot)
 
@@ -71,11 +80,13 @@ def _long(week: Tally, this_hour: Tally, last_hour: Tally) -> BackendHealth:
 
 
 def _speed(tally: Tally) -> Speed:
+    p50_ms, p95_ms = FIRST_CONTENT_MS.quantiles(tally, 0.5, 0.95)
+    (tokens_s,) = SPEED_TOKENS_S.quantiles(tally, 0.5)
     return Speed(
         samples=FIRST_CONTENT_MS.samples(tally),
-        first_content_p50_ms=FIRST_CONTENT_MS.quantile(tally, 0.5),
-        first_content_p95_ms=FIRST_CONTENT_MS.quantile(tally, 0.95),
-        tokens_s_p50=SPEED_TOKENS_S.quantile(tally, 0.5),
+        first_content_p50_ms=p50_ms,
+        first_content_p95_ms=p95_ms,
+        tokens_s_p50=tokens_s,
     )
 
 

@@ -154,6 +154,10 @@ class Health:
         """A probe's answer has begun: its circuits close now, not when a long answer ends. `note` follows."""
         self._end_probe(news.verdicts(probe, "ok"), self._clock_s())
 
+    def give_back(self, probe: Probe) -> None:
+        """A probe that was not used after all: the next may be taken at once, instead of in 20 seconds."""
+        self._end_probe(news.verdicts(probe, "cancelled"), self._clock_s())
+
     def snapshot(self) -> HealthSnapshot:
         """What is known at this moment. No round trip; about 1 µs."""
         now_s = self._clock_s()
@@ -179,7 +183,7 @@ class Health:
             StoreUnavailable: it is kept and written by a later call, once.
             StoreFault: the script is wrong.
 
-        One round trip per 256 cells; a cell is what one backend did since the last flush.
+        One round trip per 64 cells; a cell is what one backend did since the last flush.
         """
         async with self._flushing:
             # What is told from here on is the store's to tell.

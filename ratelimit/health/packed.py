@@ -1,6 +1,5 @@
 """Reads what the scripts pack: one MessagePack array or map of whole numbers, 0 or more, and nothing else."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from ratelimit.store.errors import StoreFault
@@ -45,21 +44,19 @@ def _head(packed: bytes) -> tuple[int, int, bool]:
 
 
 def _numbers(packed: bytes, start: int, count: int) -> list[int]:
-    numbers = list(_walk(packed, start))
+    numbers: list[int] = []
+    at = start
+    end = len(packed)
+    while at < end:
+        number = packed[at]
+        at += 1
+        if number >= 0x80:
+            size = _UNSIGNED.get(number)
+            if size is None or at + size > end:
+                raise StoreFault("packed: not a whole number")
+            number = int.from_bytes(packed[at : at + size], "big")
+            at += size
+        numbers.append(number)
     if len(numbers) != count:
         raise StoreFault(f"packed: {len(numbers)} numbers instead of {count}")
     return numbers
-
-
-def _walk(packed: bytes, at: int) -> Iterator[int]:
-    while at < len(packed):
-        byte = packed[at]
-        at += 1
-        if byte < 0x80:
-            yield byte
-        else:
-            size = _UNSIGNED.get(byte)
-            if size is None or at + size > len(packed):
-                raise StoreFault("packed: not a whole number")
-            yield int.from_bytes(packed[at : at + size], "big")
-            at += size

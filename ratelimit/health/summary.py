@@ -6,7 +6,6 @@ index fits seven bits, which packs to one byte.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil, log10
 from typing import Final, Literal
 
@@ -50,54 +49,62 @@ RELATIVE_ERROR: Final = (_RATIO - 1) / (_RATIO + 1)
 """Of a quantile inside a scale's range: 0.0957."""
 
 
-@dataclass(frozen=True, slots=True)
 class Scale:
-    """Logarithmic bins over `decades` factors of ten from `lowest` on.
+    """Logarithmic bins over `decades` factors of ten from `lowest` on, a power of ten.
 
     What lies below the range counts in the first bin, what lies above in the last.
     """
 
-    first_index: int
-    lowest: float
-    decades: int
+    __slots__ = ("_last_index", "_origin", "first_index", "highest", "lowest", "size")
 
-    @property
-    def highest(self) -> float:
-        return float(self.lowest * 10**self.decades)
-
-    @property
-    def size(self) -> int:
-        return self.decades * _BINS_PER_DECADE
+    def __init__(self, *, first_index: int, lowest: float, decades: int) -> None:
+        self.first_index = first_index
+        self.lowest = lowest
+        self.highest = lowest * 10.0**decades
+        self.size = decades * _BINS_PER_DECADE
+        self._last_index = first_index + self.size - 1
+        self._origin = first_index - log10(lowest) * _BINS_PER_DECADE
 
     def index(self, value: float) -> int:
         """The bin of a value."""
         if value <= self.lowest:
             return self.first_index
-        if value >= self.highest:
-            return self.first_index + self.size - 1
-        return self.first_index + min(int(log10(value / self.lowest) * _BINS_PER_DECADE), self.size - 1)
+        index = int(log10(value) * _BINS_PER_DECADE + self._origin)
+        return min(self._last_index, index)
 
     def value(self, index: int) -> float:
         """The value that stands for a bin: the one with the smallest greatest relative error."""
         low = self.lowest * _RATIO ** (index - self.first_index)
         return 2 * low * _RATIO / (1 + _RATIO)
 
+    def sorted(self, tally: Tally) -> list[tuple[int, int]]:
+        """The scale's own bins with what they count, lowest first."""
+        first, last = self.first_index, self._last_index
+        return sorted([entry for entry in tally.items() if first <= entry[0] <= last])
+
     def samples(self, tally: Tally) -> int:
         """How many values were counted."""
-        last = self.first_index + self.size
-        return sum(count for index, count in tally.items() if self.first_index <= index < last)
+        return sum([count for _, count in self.sorted(tally)])
 
-    def quantile(self, tally: Tally, share: float) -> float | None:
-        """The smallest value that at least `share` (above 0, at most 1) of all do not exceed; None without any."""
-        wanted = ceil(share * self.samples(tally))
-        if wanted == 0:
-            return None
+    def quantiles(self, tally: Tally, *shares: float) -> list[float | None]:
+        """For each share (above 0, at most 1): the smallest value that at least as many do not exceed.
+
+        `shares` rise. None for all when nothing was counted.
+        """
+        bins = self.sorted(tally)
+        total = sum([count for _, count in bins])
+        if not total:
+            return [None] * len(shares)
+        values: list[float | None] = []
         seen = 0
-        index = self.first_index - 1
-        while seen < wanted:
-            index += 1
-            seen += tally.get(index, 0)
-        return self.value(index)
+        at = -1
+        for share in shares:
+            wanted = ceil(share * total)
+            while seen < wanted:
+                at += 1
+                seen += bins[at][1]
+            values.append(self.value(bins[at][0]))
+        return values
 
 
 FIRST_CONTENT_MS: Final = Scale(first_index=17, lowest=10.0, decades=5)

@@ -5,6 +5,8 @@
 -- Result: array of {circuit, opened|reopened|closed, reason}; the same for a batch that had been written already.
 local HOUR_MS = 3600000
 local HOURS = 168
+-- Besides the hours: four of other names, and old hours left behind where a backend was idle when they ended.
+local SPARE_FIELDS = 12
 local SLOT_MS = 10000
 local RECENT_SLOTS = 30
 local WINDOW_SLOTS = 6
@@ -65,11 +67,14 @@ end
 local function count_hour(key, hour, numbers)
   local stored = redis.call('HMGET', key, hour, 'week', 'week_of')
   if not stored[1] then
-    -- One hour more than the figures have: the running week has yet to give it up.
-    for _, field in ipairs(redis.call('HKEYS', key)) do
-      local other = tonumber(field)
-      if other and other < this_hour - HOURS then
-        redis.call('HDEL', key, field)
+    -- One hour more than the figures have is kept: the running week has yet to give it up.
+    redis.call('HDEL', key, this_hour - HOURS - 1)
+    if redis.call('HLEN', key) > HOURS + SPARE_FIELDS then
+      for _, field in ipairs(redis.call('HKEYS', key)) do
+        local other = tonumber(field)
+        if other and other < this_hour - HOURS then
+          redis.call('HDEL', key, field)
+        end
       end
     end
   end

@@ -199,6 +199,21 @@ async def test_dead_prober(three: Three, times: Times) -> None:
     assert await two.health.take_probe("a", KEY) is not None
 
 
+async def test_given_back(three: Three, times: Times) -> None:
+    """A probe that nobody used is anybody's at once, and counts nowhere."""
+    one, two, _ = three
+    await break_a(one)
+    times.pass_s(11)
+    await two.beat()
+    probe = await one.health.take_probe("a", KEY)
+    assert probe is not None
+    one.health.give_back(probe)
+    await one.beat()
+    assert ["due", "due"] == [one.state(), two.state()]
+    assert await two.health.take_probe("a", KEY) is not None
+    assert {"overloaded": 10} == one.health.snapshot().backend("a").outcomes_7d
+
+
 async def test_late_prober(three: Three, times: Times) -> None:
     """A prober whose lease has gone to another changes nothing any more."""
     one, two, _ = three

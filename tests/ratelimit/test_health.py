@@ -161,6 +161,29 @@ async def test_idle_backend(store: Store, clock: Clock, times: Times) -> None:
     assert 0 == gateway.health.snapshot().backend("a").attempts_7d
 
 
+async def test_used_now_and_then(store: Store, clock: Clock, times: Times) -> None:
+    """A backend with idle hours among its busy ones keeps no more than one that is always busy, give or take."""
+    gateway = Gateway(store, clock, backends=("a",))
+    chosen = random.Random(9)
+    fields = 0
+    used: list[int] = []
+    hour = 0
+    for _ in range(500):
+        used.append(hour)
+        gateway.note("ok")
+        await gateway.beat()
+        assert (
+            sum(other > hour - HOURS for other in used) == gateway.health.snapshot().backend("a").attempts_7d
+        )
+        here = await store.call("HLEN", "hg:{health}:backend:a")
+        assert isinstance(here, int)
+        fields = max(fields, here)
+        hours = chosen.choice([1, 1, 1, 2, 150] if hour > 1000 else [1, 2])
+        times.pass_s(hours * HOUR_S)
+        hour += hours
+    assert 100 < fields <= HOURS + 14
+
+
 async def test_recent(store: Store, clock: Clock, times: Times) -> None:
     """The last five minutes are the last thirty slots of ten seconds."""
     gateway = Gateway(store, clock)

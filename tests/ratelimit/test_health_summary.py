@@ -36,14 +36,16 @@ def counted(scale: Scale, values: list[float]) -> dict[int, int]:
 @given(
     SCALES,
     st.lists(st.floats(0, 1), min_size=1, max_size=200),
-    st.floats(0, 1, exclude_min=True),
+    st.floats(1e-6, 1),
 )
 def test_quantiles(scale: Scale, places: list[float], share: float) -> None:
     """Any quantile of any values in range is within the promised error of the true one."""
-    values = sorted(scale.lowest * 10 ** (place * scale.decades) for place in places)
+    values = sorted(scale.lowest * (scale.highest / scale.lowest) ** place for place in places)
     true = values[ceil(share * len(values)) - 1]
-    found = scale.quantile(counted(scale, values), share)
+    (found,) = scale.quantiles(counted(scale, values), share)
     assert found == pytest.approx(true, rel=RELATIVE_ERROR + 1e-9)
+    assert [found] * 2 == scale.quantiles(counted(scale, values), share, share)
+    assert len(values) == scale.samples(counted(scale, values))
 
 
 def test_promised_error() -> None:
@@ -76,8 +78,9 @@ def test_no_overlap() -> None:
 
 def test_nothing_seen() -> None:
     """Without samples there is no figure."""
-    assert FIRST_CONTENT_MS.quantile({}, 0.5) is None
-    assert FIRST_CONTENT_MS.quantile({KINDS["ok"]: 5}, 0.5) is None
+    assert [None, None] == FIRST_CONTENT_MS.quantiles({}, 0.5, 0.95)
+    assert [None] == FIRST_CONTENT_MS.quantiles({KINDS["ok"]: 5}, 0.5)
+    assert 0 == FIRST_CONTENT_MS.samples({KINDS["ok"]: 5})
 
 
 @given(TALLIES, TALLIES, TALLIES)
