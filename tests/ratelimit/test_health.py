@@ -2,13 +2,23 @@
 
 import asyncio
 import random
-from math import inf
+from math import inf, log
+from statistics import NormalDist
 from typing import cast
 
 import pytest
 
 from ratelimit.health.health import Health
-from ratelimit.health.summary import FAULTS, KINDS, RELATIVE_ERROR, Kind, shrunk
+from ratelimit.health.summary import (
+    FAULTS,
+    FIRST_CONTENT_MS,
+    KINDS,
+    RELATIVE_ERROR,
+    SPEED_TOKENS_S,
+    Kind,
+    Scale,
+    shrunk,
+)
 from ratelimit.health.types import NEUTRAL
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import Clock, Offset
@@ -294,29 +304,43 @@ async def test_clock_set_back(store: Store, clock: Clock, times: Times) -> None:
     assert 10 == gateway.health.snapshot().backend("a").attempts_7d
 
 
-async def test_memory(store: Store, clock: Clock, times: Times) -> None:
-    """A busy backend with all its 7 days takes less than 40 kB of a real server."""
+def _drawn(
+    scale: Scale, median: float, spread: float, attempts: int, chosen: random.Random
+) -> dict[int, int]:
+    """So many values of a log-normal distribution, each bin with its share, a fraction of one by chance."""
+    law = NormalDist(log(median), spread)
+    tally: dict[int, int] = {}
+    for place in range(scale.size):
+        low, high = (
+            scale.lowest * (scale.highest / scale.lowest) ** (at / scale.size) for at in (place, place + 1)
+        )
+        expected = attempts * (law.cdf(log(high)) - law.cdf(log(low)))
+        count = int(expected) + (chosen.random() < expected % 1)
+        if count:
+            tally[scale.first_index + place] = count
+    return tally
+
+
+@pytest.mark.parametrize(
+    ("per_hour", "most_bytes"), [(50, 25_000), (1_000, 30_000), (30_000, 42_000), (10**6, 65_000)]
+)
+async def test_memory(store: Store, clock: Clock, times: Times, per_hour: int, most_bytes: int) -> None:
+    """What a backend takes of a real server when all its 7 days are full. -s shows the figure."""
     gateway = Gateway(store, clock, backends=("a",))
     chosen = random.Random(3)
+    shares: dict[Kind, float] = dict.fromkeys(KINDS, 0.002) | {"ok": 0.96, "rate_limited": 0.02}
     for _ in range(HOURS + 2):
-        for _ in range(300):
-            gateway.health.note(
-                backend="a",
-                provider_key_id=KEY,
-                kind=chosen.choices(list(KINDS), [2000, 5, 5, 5, 5, 30, 1, 1, 5, 5, 5])[0],
-                first_content_ms=chosen.lognormvariate(6.4, 0.6),
-                output_tokens=400,
-                duration_s=400 / chosen.lognormvariate(4.3, 0.4),
-            )
-        # As many as a backend with 30,000 attempts an hour has, without making them one by one.
         tally = gateway.health._gathering.cell("a", clock.now).tally
-        for index in tally:
-            tally[index] *= 100
+        for kind, share in shares.items():
+            tally[KINDS[kind]] = int(share * per_hour) + (chosen.random() < share * per_hour % 1)
+        tally.update(_drawn(FIRST_CONTENT_MS, 600, 0.6, per_hour, chosen))
+        tally.update(_drawn(SPEED_TOKENS_S, 80, 0.4, per_hour, chosen))
         await gateway.beat()
         times.pass_s(HOUR_S)
     used = await store.call("MEMORY", "USAGE", "hg:{health}:backend:a", "SAMPLES", 0)
     assert isinstance(used, int)
-    assert 5_000 < used < 40_000
+    print(f"{per_hour} attempts an hour: {used} bytes")  # noqa: T201 - a figure to look at
+    assert 5_000 < used < most_bytes
     fields = await store.call("HLEN", "hg:{health}:backend:a")
     assert isinstance(fields, int)
     assert fields <= HOURS + 1 + len(("week", "week_of", "recent", "window"))

@@ -190,7 +190,7 @@ async def test_late_news_open_nothing(gateway: Gateway, fickle: Fickle, times: T
     fickle.away = False
     await gateway.beat()
     assert ["closed", "closed", "open"] == [gateway.state(), gateway.state("b"), gateway.state("b", "k")]
-    assert gateway.circuit("b", "k").open_for_s == pytest.approx(380, abs=0.5)
+    assert gateway.circuit("b", "k").open_for_s == pytest.approx(380, abs=2)
 
 
 async def test_away_for_ever(clock: Clock) -> None:
@@ -333,6 +333,18 @@ async def test_mended_alone(gateway: Gateway, fickle: Fickle, times: Times) -> N
     probe = await gateway.health.take_probe("a", KEY)
     gateway.note("ok", probe=probe)
     fickle.away = False
+    await gateway.beat()
+    assert "closed" == gateway.state()
+
+
+async def test_read_before_written(gateway: Gateway, times: Times) -> None:
+    """A look keeps open what the store has not been told yet, and not for longer than it was to be."""
+    gateway.note("overloaded", retry_after_s=5)
+    await gateway.health.read()
+    assert "open" == gateway.state()
+    times.pass_s(6)
+    await gateway.health.read()
+    assert "closed" == gateway.state()
     await gateway.beat()
     assert "closed" == gateway.state()
 
