@@ -138,7 +138,6 @@ class Circuits:
 
     def _opens(self, target: Target, reason: Reason, until_s: float, now_s: float) -> Change:
         self.view = {**self.view, target: Circuit(until_s, until_s - now_s, reason)}
-        self._judge_afresh(target)
         return Change(target, "opened", reason)
 
     def _judge_afresh(self, target: Target) -> None:

@@ -49,7 +49,7 @@ local function keep(name, value)
 end
 
 local function judge_afresh(name)
-  -- A circuit of a backend alone ends with the line break; the errors so far have had their effect.
+  -- The name of a backend's own circuit ends with the line break. What was met while it was open is forgotten.
   local key = key_of[string.match(name, '^(.+)\n$') or '']
   if key then
     redis.call('HDEL', key, 'window')
@@ -150,7 +150,6 @@ local function open(name, reason, length)
   local value = circuit(name)
   if not value then
     value = {open_until = now + length, cool_down = length, reason = reason, token = '', leased_until = 0}
-    judge_afresh(name)
     changes[#changes + 1] = {name, 'opened', reason}
   else
     local longer = now + length > value.open_until

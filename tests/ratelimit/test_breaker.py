@@ -10,7 +10,7 @@ from ratelimit.health.circuits import PROBE_LEASE_S
 from ratelimit.health.health import Health
 from ratelimit.health.news import LONGEST_COOL_DOWN_S, LONGEST_RETRY_AFTER_S, REFUSED_COOL_DOWN_S
 from ratelimit.health.summary import Kind
-from ratelimit.health.types import BreakerRules, Target
+from ratelimit.health.types import BreakerRules, Probe, Target
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import Clock, Offset
 from tests.ratelimit.health_gateways import KEY, RULES, Gateway, Times
@@ -307,6 +307,61 @@ async def test_retry_after_and_errors(three: Three) -> None:
     one.note("overloaded", 20)
     await beat(one, two)
     assert two.circuit().open_for_s == pytest.approx(50, abs=SLACK_S)
+
+
+async def test_doubled_wait(three: Three, times: Times) -> None:
+    """A probe that fails doubles the longest wait so far, not the first one."""
+    one, two, _ = three
+    one.note("overloaded", retry_after_s=10)
+    await one.beat()
+    two.note("overloaded", retry_after_s=40)
+    await beat(two, one)
+    times.pass_s(42)
+    probe = await one.health.take_probe("a", KEY)
+    one.note("timeout", probe=probe)
+    await beat(one, two)
+    assert two.circuit().open_for_s == pytest.approx(80, abs=SLACK_S)
+
+
+async def test_straggler(three: Three, times: Times) -> None:
+    """What an older request met is answered by a probe that passes after it."""
+    one, two, _ = three
+    await break_a(one)
+    times.pass_s(11)
+    probe = await one.health.take_probe("a", KEY)
+    one.note("overloaded", retry_after_s=100)
+    one.note("ok", probe=probe)
+    await beat(one, two)
+    assert ["closed", "closed"] == [one.state(), two.state()]
+
+
+async def test_all_are_heard(three: Three) -> None:
+    """A gateway whose own requests all failed does not judge alone while others are answered."""
+    one, two, _ = three
+    two.note("ok", 20)
+    await two.beat()
+    one.note("timeout", 15)
+    assert "closed" == one.state()
+    await one.beat()
+    assert "closed" == one.state()
+
+
+async def test_faults_are_urgent(store: Store, clock: Clock) -> None:
+    """A fault, a wait and a probe's end do not wait for the second to pass; answers do."""
+    gateway = Gateway(store, clock)
+    urgent = gateway.health._urgent
+    gateway.note("ok", 100)
+    gateway.note("rate_limited")
+    gateway.note("bad_request")
+    assert not urgent.is_set()
+    news: list[tuple[Kind, float | None]] = [("timeout", None), ("rate_limited", 1.0), ("auth", None)]
+    for kind, retry_after_s in news:
+        urgent.clear()
+        gateway.note(kind, retry_after_s=retry_after_s)
+        assert urgent.is_set()
+    urgent.clear()
+    gateway.note("ok", probe=Probe("token", ()))
+    assert urgent.is_set()
 
 
 async def test_retry_after_is_bounded(three: Three) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from ratelimit.health.circuits import PROBE_LEASE_S
 from ratelimit.health.gathering import BATCH_CELLS, HOURS, Gathering
 from ratelimit.health.health import Health
 from ratelimit.health.news import REFUSED_COOL_DOWN_S
@@ -180,6 +181,24 @@ async def test_late_news_count_where_they_belong(
     assert [150, 50, 40, 30, 20, 10, 0, 0, 0] == left[161:]
 
 
+async def test_late_news_of_minutes(gateway: Gateway, fickle: Fickle, times: Times) -> None:
+    """After minutes without the store the last five are known slot by slot."""
+    fickle.away = True
+    for _ in range(3):
+        gateway.note("timeout", 4)
+        times.pass_s(100)
+        await fails_to_read(gateway)
+    fickle.away = False
+    recent: list[int] = []
+    for _ in range(4):
+        times.pass_s(20)
+        await gateway.beat()
+        recent.append(gateway.health.snapshot().backend("a").recent_attempts)
+        times.pass_s(80)
+    assert [8, 4, 0, 0] == recent
+    assert 12 == attempts(gateway)
+
+
 async def test_late_news_open_nothing(gateway: Gateway, fickle: Fickle, times: Times) -> None:
     """Faults and waits of long ago open no circuit when the store is back; a wait that goes on does, for its rest."""
     fickle.away = True
@@ -248,6 +267,47 @@ async def test_started_alone(fickle: Fickle, clock: Clock) -> None:
         ("a", "", "reopened", "errors"),
         ("a", "", "closed", "errors"),
     ] == gateway.whats()
+
+
+async def test_late_prober_alone(fickle: Fickle, clock: Clock) -> None:
+    """Alone too, a prober whose lease has gone to another changes nothing any more, and waits only grow."""
+    fickle.away = True
+    gateway = Gateway(fickle, clock)
+    gateway.note("timeout", 10)
+    clock.now += 10
+    late = await gateway.health.take_probe("a", KEY)
+    clock.now += PROBE_LEASE_S
+    probe = await gateway.health.take_probe("a", KEY)
+    assert probe is not None
+    gateway.note("timeout", probe=late)
+    assert "half_open" == gateway.state()
+    gateway.note("bad_request", probe=probe)
+    assert "due" == gateway.state()
+    gateway.note("overloaded", key=None, retry_after_s=100)
+    gateway.note("auth", key=None)
+    assert ("auth", 100) == (gateway.circuit().reason, gateway.circuit().open_for_s)
+
+
+async def test_closed_elsewhere(gateway: Gateway, fickle: Fickle, times: Times) -> None:
+    """What another gateway's probe has closed is judged afresh here too, when this one is left alone."""
+    other = Gateway(fickle, times.clock)
+    gateway.note("timeout", 6)
+    await gateway.beat()
+    other.note("timeout", 6)
+    await other.beat()
+    await gateway.beat()
+    assert "open" == gateway.state()
+    times.pass_s(11)
+    other.note("ok", probe=await other.health.take_probe("a", KEY))
+    await other.beat()
+    await gateway.beat()
+    assert "closed" == gateway.state()
+    fickle.away = True
+    await fails_to_read(gateway)
+    gateway.note("timeout", 9)
+    assert "closed" == gateway.state()
+    gateway.note("timeout")
+    assert "open" == gateway.state()
 
 
 async def test_last_minute_counts_alone(gateway: Gateway, fickle: Fickle, times: Times) -> None:
