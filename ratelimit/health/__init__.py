@@ -1,1 +1,4 @@
-"""Hourly outcome counters and breaker state per backend; opaque ids. Planned."""
+"""What is known of each backend: 7 days of outcomes, speeds, and circuits that open and close. Ids are opaque.
+
+Must not know what a provider is, who pays, or what is done with a figure.
+"""

@@ -1,7 +1,7 @@
 """The only place that spells a key.
 
 Everything begins with `hg:`. Keys used together share a hash tag, so that they live on one cluster node: the
-directory has its own, all that is counted for a customer has the customer's id.
+directory and health have their own, all that is counted for a customer has the customer's id.
 
 Permanent keys: those of the directory (customers and keys) and the store's identity. Every other key has an expiry.
 """
@@ -60,3 +60,17 @@ def customer_requests(customer_id: str) -> str:
 def key_requests(customer_id: str, key_id: str) -> str:
     """String: level of one key's requests-per-minute bucket."""
     return f"hg:{{{customer_id}}}:rpm:key:{key_id}"
+
+
+CIRCUITS: Final = "hg:{health}:circuits"
+"""Hash: `<backend>\\n<provider key id>`, either may be empty -> an open circuit (JSON)."""
+
+
+def backend_health(backend: str) -> str:
+    """Hash: hour since the epoch -> its tally (packed), `week`, `week_of`, `recent`, `window`."""
+    return f"hg:{{health}}:backend:{backend}"
+
+
+def health_writer(writer: str) -> str:
+    """String: number of the last batch one gateway has written, and what it changed (JSON)."""
+    return f"hg:{{health}}:writer:{writer}"
