@@ -30,10 +30,9 @@ def cost_picousd(
         audio_output_tokens: a part of `output_tokens`.
         requests: how many were sent; 0 leaves the price per request out.
 
-    The whole prompt decides the step, and the whole request pays its price: Google's price list has one column for
-    "prompts <= 200k tokens" and one for longer ones (ai.google.dev/gemini-api/docs/pricing), Anthropic charged "all
-    tokens" of requests above 200K input tokens, cached ones counted (docs.claude.com, long context pricing), OpenAI
-    "the full session" above 272K (developers.openai.com, gpt-5.4). Seen November 2026.
+    The whole prompt, cached parts included, decides the step, and the whole request pays its price: so Google's list
+    for prompts above 200k tokens, OpenAI's for those above 272k, Anthropic's for those above 100k of Haiku 5.5 (as
+    LiteLLM 1.110.2 and models.dev, 2026-07-02, read their pages).
     """
     per_request_picousd = price.per_request_picousd
     for step in price.steps:
