@@ -44,12 +44,12 @@ class CatalogueFile:
     def to_bytes(self) -> bytes:
         """The file's text, the same for the same values."""
         lines = [self.header.rstrip("\n")] if self.header else []
-        lines.append("models:")
+        lines.append("models:" if self.models else "models: []")
         for model in self.models:
             lines += _entry(model, "  ")
-        lines.append("tiers:")
+        lines.append("tiers:" if self.tiers else "tiers: {}")
         for name, tier in self.tiers.items():
-            lines.append(f"  {_scalar(name)}:")
+            lines.append(f"  {_scalar(name)}:" if tier else f"  {_scalar(name)}: {{}}")
             lines += _members(tier, "    ")
         return ("\n".join(lines) + "\n").encode()
 

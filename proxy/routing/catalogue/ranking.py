@@ -113,11 +113,12 @@ def moves(before: CatalogueFile, after: Ranking) -> Iterator[str]:
         new = list(after.catalogue.tiers[name]["models"])
         reasons = after.reasons[name]
         stayed = [model for model in old if model in new]
+        kept = [model for model in new if model in old]
         for place, model in enumerate(new, 1):
             why = _SANDBOX if model == RULES[name].sandbox else reasons[model]
             if model not in old:
                 yield f"{name}: {model} joins at place {place}: {why}"
-            elif stayed.index(model) != [each for each in new if each in old].index(model):
+            elif stayed.index(model) != kept.index(model) and old.index(model) + 1 != place:
                 yield f"{name}: {model} moves from place {old.index(model) + 1} to {place}: {why}"
         for model in old:
             if model not in new:
