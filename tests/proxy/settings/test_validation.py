@@ -77,6 +77,16 @@ CAPABILITIES = (
             "models[0].price.input: must be >= 0",
         ),
         (
+            "models: [{id: a, backends: [{provider: sandbox, model: b}], price: {input: 1, output: 1, steps: ["
+            "{above_context_tokens: 2, input: 1, output: 1}, {above_context_tokens: 2, input: 1, output: 1}]}}]",
+            "models[0].price.steps: above_context_tokens must grow from one entry to the next",
+        ),
+        (
+            "models: [{id: a, backends: [{provider: sandbox, model: b}], price: {input: 1, output: 1, steps: ["
+            "{above_context_tokens: 0, input: 1, output: 1}]}}]",
+            "models[0].price.steps[0].above_context_tokens: must be >= 1",
+        ),
+        (
             "models: [{id: a, backends: [{provider: sandbox, model: b}], can: [tools, vison]}]",
             f'models[0].can[1]: "vison" is not one of {CAPABILITIES}; did you mean "vision"?',
         ),
