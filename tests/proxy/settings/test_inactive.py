@@ -10,6 +10,13 @@ from proxy.settings.schema import Settings
 
 Load = Callable[..., Loaded]
 
+UNTOLD = """
+models:
+  - id: m
+    backends: [{provider: sandbox, model: m, price: {input: 1, output: 1, audio_output: 2}}]
+    price:
+      {input: 1, output: 1, cache_write_1h: 2, steps: [{above_context_tokens: 1, input: 1, output: 1, audio_input: 1}]}
+"""
 LIMITS = """
 limits: {default_max_output_tokens: 1, soft_ratio: 0, shrink_output: true, defaults: {in_flight: 1}}
 """
@@ -57,9 +64,7 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ("providers: {s: {adapter: sandbox, api_key: 'vault:a#b'}}", ["providers.s.api_key"]),
         ("keys: [{id: k, customer: c, secret: 'vault:a#b'}]", ["keys[0].secret"]),
         (
-            "models: [{id: m, price: {input: 1, output: 1, cache_write_1h: 2, steps: [{above_context_tokens: 1, input: 1,"
-            " output: 1, audio_input: 1}]}, backends: [{provider: sandbox, model: m, price: {input: 1, output: 1,"
-            " audio_output: 2}}]}]",
+            UNTOLD,
             [
                 "models[0].price.cache_write_1h",
                 "models[0].price.steps[0].audio_input",
