@@ -189,9 +189,12 @@ def _models_dev_offer(row: dict[str, Any], where: str) -> Iterator[Offer]:
         raise Malformed(f"{where}: `cost` must be an object")
     values = _figures(cost, _MODELS_DEV_KEYS, 1, where)
     steps = cost.get("tiers") or []
-    if not isinstance(steps, list):
-        raise Malformed(f"{where}: `tiers` must be a list")
+    above = cost.get("context_over_200k")  # as older lists write a step
+    if not isinstance(steps, list) or not isinstance(above, dict | None):
+        raise Malformed(f"{where}: `tiers` must be a list, `context_over_200k` an object")
     values["steps"] = [_models_dev_step(step, where) for step in steps]
+    if above is not None and not steps:
+        values["steps"] = [_models_dev_step({"tier": {"size": 200_000}, **above}, where)]
     # Perplexity's `request` is USD for a thousand requests (its pricing page, November 2026).
     if "request" in cost:
         values["per_request_usd"] = _number(cost["request"], "request", where) / 1000

@@ -122,6 +122,10 @@ def test_models_dev_in_both_forms() -> None:
     }
     free = {"provider": "google", "model": "image", "cost": None}
     rows = orjson.dumps(MODELS_DEV_ROW) + b"\n\n" + orjson.dumps(free) + b"\n"
+    cost = {**MODELS_DEV_ROW["cost"]}
+    (step,) = cost.pop("tiers")
+    older = {"context_over_200k": {key: each for key, each in step.items() if key != "tier"}}
+    assert expected == _prices(orjson.dumps({**MODELS_DEV_ROW, "cost": cost | older}))
     api = {"google": {"id": "google", "models": {"g": {"cost": MODELS_DEV_ROW["cost"]}, "image": {}}}}
     assert expected == _prices(rows)
     assert expected == _prices(orjson.dumps(api))
@@ -155,6 +159,10 @@ def _row(**cost: Any) -> bytes:
         (_row(input=-1, output=2), "f, line 1: input: must be >= 0"),
         (_row(input=1), "f, line 1: output: required"),
         (_row(input=1, output=2, tiers=[{"input": 1}]), "f, line 1: `tiers` without a whole `tier.size`"),
+        (
+            _row(input=1, output=2, context_over_200k=5),
+            "f, line 1: `tiers` must be a list, `context_over_200k`",
+        ),
         (orjson.dumps({"provider": "openai", "cost": {}, "model": ""}), "f, line 1: `model` is missing"),
         (_row(input=1, output=2) + b"\n" + _row(input=1, output=3), "f, line 2: openai/m is there already"),
         (
