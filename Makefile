@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt bench record clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt bench record catalogue-rank catalogue-check clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,13 @@ bench: .venv/.development ## CPU per request and per chunk beside a reference re
 
 record: .venv/.development ## one exchange with a provider as a case for the tests (see CONTRIBUTING.md for ARGS)
 	$(BIN)/python -m tests.support.record $(ARGS)
+
+catalogue-rank: .venv/.runtime ## quality and the tiers' lists anew from the kept snapshots (docs/catalogue.md)
+	$(BIN)/headgate catalogue rank --write
+
+catalogue-check: .venv/.runtime ## the catalogue is valid, sourced and ranked as its snapshots say
+	$(BIN)/headgate catalogue validate
+	$(BIN)/headgate catalogue rank --check
 
 clean: ## remove what make made
 	rm -rf .venv .uv dist

@@ -118,7 +118,7 @@ class Gateway:
             transport = Transport()
             stack.push_async_callback(transport.close)
             sandbox_url = await self._start_sandbox(stack)
-            providers = _providers(settings, sandbox_url)
+            providers = providers_of(settings, sandbox_url)
             headroom = Headroom(monotonic, _wall_clock_s)
             self.metrics.watch(lambda: _watched(headroom, providers))
             lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
@@ -224,7 +224,8 @@ class Gateway:
                 return
 
 
-def _providers(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
+def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
+    """The providers that take requests, ready to be called; to be made on the loop that calls them."""
     providers: dict[str, Provider] = {}
     for name, provider in settings.providers.items():
         if provider.disabled is not None:

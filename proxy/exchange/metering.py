@@ -1,29 +1,31 @@
 """What an answer costs: exact whole numbers, rounded up once."""
 
-from typing import Final
-
+from proxy.routing.catalogue.cost import PICOUSD_PER_MICROUSD, cost_picousd
 from proxy.routing.catalogue.types import Price
-
-_PICOUSD_PER_MICROUSD: Final = 1_000_000
 
 
 def cost_microusd(
-    price: Price, *, input_tokens: int, output_tokens: int, cache_read_tokens: int, cache_write_tokens: int
+    price: Price,
+    *,
+    input_tokens: int,
+    output_tokens: int,
+    cache_read_tokens: int,
+    cache_write_tokens: int,
+    cache_write_1h_tokens: int = 0,
+    audio_input_tokens: int = 0,
+    audio_output_tokens: int = 0,
+    requests: int = 1,
 ) -> int:
-    """The price of one answer, rounded up to whole micro-dollars.
-
-    Args:
-        input_tokens: the whole prompt, cached parts included. Some providers report a larger cached part than prompt;
-            fresh input is never less than nothing.
-        output_tokens: the whole answer, reasoning included.
-    """
-    fresh_tokens = max(0, input_tokens - cache_read_tokens - cache_write_tokens)
-    read_picousd = price.input_picousd if price.cache_read_picousd is None else price.cache_read_picousd
-    write_picousd = price.input_picousd if price.cache_write_picousd is None else price.cache_write_picousd
-    picousd = (
-        fresh_tokens * price.input_picousd
-        + cache_read_tokens * read_picousd
-        + cache_write_tokens * write_picousd
-        + output_tokens * price.output_picousd
+    """The price of one answer, rounded up to whole micro-dollars. For the arguments see `cost_picousd`."""
+    picousd = cost_picousd(
+        price,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cache_read_tokens,
+        cache_write_tokens=cache_write_tokens,
+        cache_write_1h_tokens=cache_write_1h_tokens,
+        audio_input_tokens=audio_input_tokens,
+        audio_output_tokens=audio_output_tokens,
+        requests=requests,
     )
-    return -(-picousd // _PICOUSD_PER_MICROUSD)
+    return -(-picousd // PICOUSD_PER_MICROUSD)

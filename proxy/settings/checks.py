@@ -13,8 +13,8 @@ from providers.registry import REGISTRY
 from proxy.settings.catalogue import reduced_modes
 from proxy.settings.environment import SANDBOX
 from proxy.settings.problems import Location, Problem, path_of, unknown
-from proxy.settings.schema import DEFAULT_MODES, Provider, Rule
-from proxy.settings.validation import parts
+from proxy.settings.schema import DEFAULT_MODES, Catalogue, Provider, Rule
+from proxy.settings.validation import parts, validate
 
 # A tier may also be called by this prefix and its name.
 TIER_PREFIX: Final = "headgate/"
@@ -73,6 +73,15 @@ def cross_problems(values: Mapping[str, Any], names: Names) -> list[Problem]:
         *_routing(values, names),
         *_subjects(values, names),
     ]
+
+
+def catalogue_problems(values: Any) -> list[Problem]:
+    """Everything wrong with a catalogue by itself, in which providers are called as their adapters are."""
+    if not isinstance(values, Mapping):
+        return [Problem("catalogue", "must hold the sections models and tiers")]
+    _, found = validate(Catalogue, values)
+    names = names_in(values, sorted(REGISTRY), (), ())
+    return [*found, *_models(values, names), *_tiers(values, names)]
 
 
 def _providers(values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -79,6 +79,14 @@ _PLANNED_LIMITS: Final = (
     "usd_total",
 )
 
+# Prices of tokens that are not told apart from others in providers' answers yet.
+_UNTOLD: Final = tuple(
+    f"models.*.{place}price.{step}{figure}"
+    for place in ("", "backends.*.")
+    for step in ("", "steps.*.")
+    for figure in ("cache_write_1h", "audio_input", "audio_output")
+)
+
 TABLE: Final[tuple[Row, ...]] = (
     Row("server.workers", "one process serves"),
     Row("server.ops_listen", "health and metrics are served on the main address only"),
@@ -93,6 +101,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("providers.*.access_key_id", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.session_token", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.token", _VAULT_NOTE, _starts("vault:")),
+    *(Row(price, "such tokens are charged like others") for price in _UNTOLD),
     Row("tiers.*.strategy", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.weights", "models are tried in the order of the list"),

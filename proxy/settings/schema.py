@@ -31,6 +31,7 @@ from proxy.settings.words import (
     Positive,
     PublicName,
     RedisUrl,
+    Rising,
     SecretName,
     Share,
     Switch,
@@ -180,6 +181,19 @@ class Provider(Section):
         return copy
 
 
+class PriceStep(Section):
+    """USD per million tokens of a request whose prompt is longer than `above_context_tokens`."""
+
+    above_context_tokens: Positive
+    input: Number
+    output: Number
+    cache_read: Number | None = None
+    cache_write: Number | None = None
+    cache_write_1h: Number | None = None
+    audio_input: Number | None = None
+    audio_output: Number | None = None
+
+
 class Price(Section):
     """USD per million tokens."""
 
@@ -187,6 +201,11 @@ class Price(Section):
     output: Number
     cache_read: Number | None = None
     cache_write: Number | None = None
+    cache_write_1h: Number | None = None
+    audio_input: Number | None = None
+    audio_output: Number | None = None
+    per_request_usd: Number = 0.0
+    steps: Annotated[tuple[PriceStep, ...], Rising("above_context_tokens")] = ()
 
 
 class Backend(Section):
@@ -204,10 +223,13 @@ class Model(Section):
     price: Price | None = None
     context_tokens: Positive | None = None
     max_output_tokens: Positive | None = None
+    max_image_tokens: Positive | None = None
     can: tuple[Capability, ...] = ()
     quality: Mapping[Name, Grade] = Field(default_factory=dict)
     speed_tokens_s: AboveZero | None = None
+    released_on: Day | None = None
     deprecated_on: Day | None = None
+    sources: Mapping[Name, Text] = Field(default_factory=dict)
 
 
 class Weights(Section):

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -48,6 +49,18 @@ def _checked(problem_of: Callable[[str], str | None]) -> AfterValidator:
         if problem is not None:
             raise refused(problem)
         return text
+
+    return AfterValidator(check)
+
+
+def Rising(key: str) -> AfterValidator:  # noqa: N802 - stands among the annotations that it makes
+    """A validator of a list whose entries' `key` grows from one to the next."""
+
+    def check(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = [getattr(entry, key) for entry in entries]
+        if any(after <= before for before, after in pairwise(values)):
+            raise _refused(f"{key} must grow from one entry to the next")
+        return entries
 
     return AfterValidator(check)
 

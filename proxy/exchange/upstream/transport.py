@@ -73,7 +73,9 @@ class Target:
     head: bytes
 
 
-def make_target(url: str, headers: Sequence[tuple[str, str]], *, proxy: str | None = None) -> Target:
+def make_target(
+    url: str, headers: Sequence[tuple[str, str]], *, proxy: str | None = None, method: str = "POST"
+) -> Target:
     """Build once, use for every request.
 
     Args:
@@ -83,7 +85,7 @@ def make_target(url: str, headers: Sequence[tuple[str, str]], *, proxy: str | No
     """
     address = URL(url, encoded=True)  # as it is: a signature covers how it is written
     peer = ClientRequest(
-        "POST", address, loop=asyncio.get_running_loop(), proxy=URL(proxy) if proxy else None, ssl=True
+        method, address, loop=asyncio.get_running_loop(), proxy=URL(proxy) if proxy else None, ssl=True
     )
     # A plain-text request through a proxy names the whole address; through TLS the connector has made a tunnel.
     absolute = proxy is not None and address.scheme == "http"
@@ -91,7 +93,7 @@ def make_target(url: str, headers: Sequence[tuple[str, str]], *, proxy: str | No
     host = address.raw_host or ""
     host = f"[{host}]" if ":" in host else host
     lines = [
-        f"POST {where} HTTP/1.1",
+        f"{method} {where} HTTP/1.1",
         f"host: {host}" if address.is_default_port() else f"host: {host}:{address.port}",
         "content-type: application/json",
         "accept: */*",

@@ -10,6 +10,13 @@ from proxy.settings.schema import Settings
 
 Load = Callable[..., Loaded]
 
+UNTOLD = """
+models:
+  - id: m
+    backends: [{provider: sandbox, model: m, price: {input: 1, output: 1, audio_output: 2}}]
+    price:
+      {input: 1, output: 1, cache_write_1h: 2, steps: [{above_context_tokens: 1, input: 1, output: 1, audio_input: 1}]}
+"""
 LIMITS = """
 limits: {default_max_output_tokens: 1, soft_ratio: 0, shrink_output: true, defaults: {in_flight: 1}}
 """
@@ -54,6 +61,14 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ),
         ("providers: {s: {adapter: sandbox, api_key: 'vault:a#b'}}", ["providers.s.api_key"]),
         ("keys: [{id: k, customer: c, secret: 'vault:a#b'}]", ["keys[0].secret"]),
+        (
+            UNTOLD,
+            [
+                "models[0].price.cache_write_1h",
+                "models[0].price.steps[0].audio_input",
+                "models[0].backends[0].price.audio_output",
+            ],
+        ),
         (
             "tiers: {frugal: {strategy: score, floor: 1, weights: {cost: 1}, stages: [sandbox-small]}}",
             [f"tiers.frugal.{key}" for key in ("strategy", "floor", "weights", "stages")],
@@ -101,7 +116,10 @@ def test_removing_a_row_makes_a_feature_active(load_text: Load) -> None:
 
 def test_every_row_names_keys_of_the_schema() -> None:
     """A row for a key that has been renamed would be silent."""
+    price = {"input": 1, "output": 1, "steps": [{"above_context_tokens": 1, "input": 1, "output": 1}]}
+    backend = {"provider": "p", "model": "m", "price": price}
     text_by_kind = {
+        "models": [{"id": "m", "price": price, "backends": [backend]}],
         "providers": {"p": {"adapter": "x", "api_keys": [{"key": "env:A"}]}},
         "tiers": {"t": {}},
         "customers": [{"id": "c"}],

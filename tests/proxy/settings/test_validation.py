@@ -12,6 +12,10 @@ CAPABILITIES = (
 )
 
 
+FLAT = "input: 1, output: 1"
+STEPPED = f"id: a, backends: [{{provider: sandbox, model: b}}], price: {{{FLAT}, steps: ["
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -75,6 +79,14 @@ CAPABILITIES = (
         (
             "models: [{id: a, backends: [{provider: sandbox, model: b}], price: {input: -1, output: 1}}]",
             "models[0].price.input: must be >= 0",
+        ),
+        (
+            f"models: [{{{STEPPED} {{above_context_tokens: 2, {FLAT}}}, {{above_context_tokens: 2, {FLAT}}}]}}}}]",
+            "models[0].price.steps: above_context_tokens must grow from one entry to the next",
+        ),
+        (
+            f"models: [{{{STEPPED} {{above_context_tokens: 0, {FLAT}}}]}}}}]",
+            "models[0].price.steps[0].above_context_tokens: must be >= 1",
         ),
         (
             "models: [{id: a, backends: [{provider: sandbox, model: b}], can: [tools, vison]}]",
