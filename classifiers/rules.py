@@ -1,0 +1,79 @@
+"""Rules: a table of patterns, matched in one pass of linear time. They decide only when they agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import re2
+
+from classifiers.rules_table import RULES, Rule
+from classifiers.types import Ask, Verdict
+
+# A pattern an operator writes may not take more memory than this when compiled.
+_MOST_PROGRAM_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BadPattern(Exception):
+    """A rule's pattern is not RE2 syntax, or needs too much memory."""
+
+    rule: str
+    message: str
+
+
+class Rules:
+    """A compiled table. Built once; `match` is safe from any thread."""
+
+    def __init__(self, rules: Sequence[Rule] = RULES, own: Sequence[Rule] = ()) -> None:
+        """`own` are the operator's: where one of them speaks, the built-in ones are not heard.
+
+        Raises:
+            BadPattern: naming the rule.
+        """
+        self._rules: Final = (*own, *rules)
+        self._own_count: Final = len(own)
+        self._patterns: Final = re2.Set.SearchSet(_options())
+        for rule in self._rules:
+            try:
+                self._patterns.Add(rule.pattern)
+            except re2.error as error:
+                raise BadPattern(rule.name, str(error)) from error
+        self._patterns.Compile()
+        self._unless: Final = tuple(_compiled(rule) for rule in self._rules)
+
+    def match(self, ask: Ask) -> Verdict | None:
+        """The verdict of the rules that speak, or None when none does or they differ about complexity."""
+        speaking = [index for index in sorted(self._patterns.Match(ask.text) or ()) if self._speaks(index, ask)]
+        if not speaking:
+            return None
+        own = [index for index in speaking if index < self._own_count]
+        heard = [self._rules[index] for index in own or speaking]
+        if any(rule.complexity != heard[0].complexity for rule in heard):
+            return None
+        first = heard[0]
+        return Verdict(first.complexity, first.task_type, first.domain, first.confidence, "rules", first.name)
+
+    def _speaks(self, index: int, ask: Ask) -> bool:
+        rule, unless = self._rules[index], self._unless[index]
+        if len(ask.text) > rule.most_chars or ask.facts.message_chars < rule.least_message_chars:
+            return False
+        return unless is None or unless.search(ask.text) is None
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = _MOST_PROGRAM_BYTES
+    options.never_nl = False
+    options.dot_nl = False
+    return options
+
+
+def _compiled(rule: Rule) -> "re2._Regexp | None":
+    if not rule.unless:
+        return None
+    try:
+        return re2.compile(rule.unless, _options())
+    except re2.error as error:
+        raise BadPattern(rule.name, str(error)) from error
