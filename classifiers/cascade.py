@@ -1,5 +1,6 @@
 """From an ask to a verdict: rules, scorer, then either a micro-classifier's answer or the middle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +56,11 @@ class Cascade:
             return Undecided(_floored(_default(_domain(opinion, ask), opinion), ask))
         verdict = _floored(
             Verdict(
-                opinion.complexity, opinion.task_type, _domain(opinion, ask), round(opinion.confidence, 4), "scorer"
+                opinion.complexity,
+                opinion.task_type,
+                _domain(opinion, ask),
+                round(opinion.confidence, 4),
+                "scorer",
             ),
             ask,
         )
@@ -98,4 +103,20 @@ def _floored(verdict: Verdict, ask: Ask) -> Verdict:
     if ask.facts.tool_steps < _AGENTIC_STEPS or verdict.complexity != COMPLEXITIES[0]:
         return verdict
     raised: Complexity = COMPLEXITIES[1]
-    return Verdict(raised, verdict.task_type, verdict.domain, verdict.confidence, verdict.source, verdict.rule)
+    return Verdict(
+        raised, verdict.task_type, verdict.domain, verdict.confidence, verdict.source, verdict.rule
+    )
+
+
+def entry(verdict: Verdict, tiers: Sequence[str], min_confidence: float) -> tuple[str, bool]:
+    """The tier that a mode's list gives a verdict, and whether doubt raised it.
+
+    Args:
+        tiers: for simple, moderate, complex.
+        min_confidence: a verdict below it moves one entry up; the default verdict never does.
+    """
+    at = COMPLEXITIES.index(verdict.complexity)
+    if verdict.source == "default" or verdict.confidence >= min_confidence:
+        return tiers[at], False
+    raised = tiers[min(at + 1, len(COMPLEXITIES) - 1)]
+    return raised, raised != tiers[at]

@@ -7,6 +7,7 @@ characters, the others in words. Nothing is lower-cased by locale, so the same t
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from classifiers.types import Ask
@@ -15,19 +16,25 @@ from classifiers.types import Ask
 _TOKEN: Final = re.compile(
     r"[a-zà-öø-ɏḀ-ỿ]+|[0-9]+|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\W\d_]+|[^\w\s]"
 )
-_SIGN: Final = re.compile(r"[^\w\s]")
-_OPTION: Final = re.compile(r"^[ \t]*\(?[A-J][.):][ \t]?\S", re.MULTILINE)
-_LIST: Final = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
-_SENTENCE: Final = re.compile(r"[.!?。！？؟।](?:\s|$)|[。！？।]")  # noqa: RUF001
-_CODE_SIGNS: Final = frozenset("{};_=<>[]#`")
-_MATH_SIGNS: Final = frozenset("\\^∑∫√≤≥≠→∀∃∈⊂∞±×÷π$")
+_CODE_SIGNS: Final = "{;_=<[#`"
+_MATH_SIGNS: Final = "\\^$∑∫√≤≥≠→∀∃∈⊂∞±×÷π"
+_SENTENCE_ENDS: Final = (". ", "? ", "! ", ".\n", "?\n", "。", "！", "？", "؟", "।")
+_OPTIONS: Final = tuple((f"\n{letter}.", f"\n{letter})", f"\n({letter})") for letter in "ABCDEFGHIJ")
+_SECOND_OPTION: Final = ("\nB", "\n(B")
+_BULLETS: Final = ("\n- ", "\n* ", "\n• ", "\n0. ", "\n0) ")
 _STEM_CHARS: Final = 5
-_MOST_TOKENS: Final = 500
-_UNSPACED_FIRST: Final = "\u0e00"
-_SCRIPTS: Final = (
-    ("cjk", "\u3400", "\u9fff"), ("kana", "\u3040", "\u30ff"), ("hangul", "\uac00", "\ud7af"), ("cyrillic", "\u0400", "\u052f"),
-    ("arabic", "\u0600", "\u06ff"), ("indic", "\u0900", "\u0dff"), ("thai", "\u0e00", "\u0e7f"), ("greek", "\u0370", "\u03ff"),
-)  # fmt: skip
+_MOST_TOKENS: Final = 400
+_HEAD_TOKENS: Final = 280
+_OTHER_SCRIPTS: Final = (
+    ("cjk", "\u3400", "\u9fff"),
+    ("kana", "\u3040", "\u30ff"),
+    ("hangul", "\uac00", "\ud7af"),
+    ("cyrillic", "\u0400", "\u052f"),
+    ("arabic", "\u0600", "\u06ff"),
+    ("indic", "\u0900", "\u0dff"),
+    ("thai", "\u0e00", "\u0e7f"),
+    ("greek", "\u0370", "\u03ff"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,93 +43,123 @@ class Features:
 
     words: frozenset[str]
     forms: tuple[str, ...]
-    material: frozenset[str]  # words of what the ask points at; they say what it is about, not how hard it is to ask
+    material: frozenset[
+        str
+    ]  # words of what the ask points at; they say what it is about, not how hard it is to ask
 
 
 def features(ask: Ask) -> Features:
     """What the scorer sees of `ask`. Bounded by the bound of the ask."""
     text = _folded(ask.text)
-    tokens = _TOKEN.findall(text)[:_MOST_TOKENS]
-    material = frozenset(_TOKEN.findall(_folded(ask.material))[:_MOST_TOKENS]) if ask.material else frozenset()
-    return Features(_words(tokens), _forms(ask.text, tokens), material)
+    tokens = _TOKEN.findall(text)
+    if len(tokens) > _MOST_TOKENS:
+        tokens = tokens[:_HEAD_TOKENS] + tokens[_HEAD_TOKENS - _MOST_TOKENS :]
+    words = _ascii_words(tokens) if text.isascii() else _words(tokens)
+    material = (
+        frozenset(_TOKEN.findall(_folded(ask.material))[:_MOST_TOKENS]) if ask.material else frozenset()
+    )
+    return Features(frozenset(words), _forms(ask.text, text, tokens), material)
 
 
 def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+    if not text.isascii() and not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    text = text.lower()
+    for digit in "123456789":  # numbers are alike; how many digits they have stays
+        text = text.replace(digit, "0")
+    return text
 
 
-def _words(tokens: list[str]) -> frozenset[str]:
-    found: set[str] = set(tokens)
+def _ascii_words(tokens: list[str]) -> set[str]:
+    """The same as `_words`, for what most texts are."""
+    found = set(tokens)
+    found.update([token[:_STEM_CHARS] + "-" for token in found if len(token) > _STEM_CHARS])
+    found.update([before + " " + token for before, token in pairwise(tokens)])
+    _first(tokens, found)
+    return found
+
+
+def _words(tokens: list[str]) -> set[str]:
+    """Words with their stems and pairs; runs of unspaced script as pieces of one to three signs."""
+    found: set[str] = set()
     add = found.add
-    before = "^"
-    for position, token in enumerate(tokens):
-        if token.isascii():
-            if token.isdigit():
-                token = "0" if len(token) < 3 else "00"  # noqa: PLW2901 - numbers are alike
-            elif len(token) > _STEM_CHARS:
-                add(token[:_STEM_CHARS] + "-")
-        elif _unspaced(token):
+    before = ""
+    for token in tokens:
+        if _unspaced(token):
             _grams(token, found)
-            if position == 0:
-                add("^" + token[:2])
             add("$" + token[-2:])
             before = token[-1]
             continue
+        add(token)
+        if token.isascii() or token < _OTHER_SCRIPTS:
+            if len(token) > _STEM_CHARS:
+                add(token[:_STEM_CHARS] + "-")
         elif len(token) > 2:  # Hangul and Devanagari say much in two signs, Arabic begins with its article
-            stem = token[2:] if token.startswith("ال") else token
+            stem = token.removeprefix("ال")
             add(stem[:2] + "-")
             add(stem[:4] + "-")
-        add(before + " " + token)
+        if before:
+            add(before + " " + token)
         before = token
-    if len(tokens) > 1:
-        add("^" + tokens[0] + " " + tokens[1])
-        add("^^" + tokens[0])
-    return frozenset(found)
+    _first(tokens, found)
+    return found
+
+
+def _first(tokens: list[str], found: set[str]) -> None:
+    """How a request begins says most about it."""
+    if tokens:
+        first = tokens[0][:2] if _unspaced(tokens[0]) else tokens[0]
+        found.add("^" + first)
+        found.add("^" + first + " " + (tokens[1] if len(tokens) > 1 else "$"))
 
 
 def _unspaced(token: str) -> bool:
     first = token[0]
-    return "\u0e00" <= first <= "\u0e7f" or "\u3040" <= first <= "\u30ff" or "\u3400" <= first <= "\u9fff" or "\uf900" <= first <= "\ufaff"
+    return "\u0e00" <= first <= "\u0e7f" or "\u3040" <= first <= "\u30ff" or "\u3400" <= first <= "\u9fff"
 
 
 def _grams(run: str, found: set[str]) -> None:
     found.update(run)
-    found.update(map("".join, zip(run, run[1:], strict=False)))
-    found.update(map("".join, zip(run, run[1:], run[2:], strict=False)))
-    found.discard(run)
+    found.update(map("".join, pairwise(run)))
+    found.update([run[at : at + 3] for at in range(len(run) - 2)])
 
 
-def _forms(text: str, tokens: list[str]) -> tuple[str, ...]:
-    """Length, layout and density of signs, each as one of a few steps."""
-    chars = len(text)
-    count = len(tokens) or 1
-    signs = _SIGN.findall(text)
-    words = count - len(signs)
-    digits = sum(1 for token in tokens if token.isdigit())
-    options = len(_OPTION.findall(text)) if "\n" in text else 0
-    code = sum(1 for sign in signs if sign in _CODE_SIGNS)
-    math = sum(1 for sign in signs if sign in _MATH_SIGNS)
-    commas = sum(1 for sign in signs if sign in ",，、،")  # noqa: RUF001
-    unspaced = not text.isascii() and any(_unspaced(token) for token in tokens[:20])
+def _forms(raw: str, text: str, tokens: list[str]) -> tuple[str, ...]:
+    """Length, layout and density of signs, each as one of a few steps. Counting is left to `str.count`."""
+    chars, count = len(text), len(tokens) or 1
+    unspaced = not text.isascii() and any(map(_unspaced, tokens[:20]))
+    # Signs of unspaced scripts say about as much as three letters.
+    length = 3 * chars if unspaced else chars
+    words = text.count(" ") + text.count("\n") + 1
+    lined = "\n" in text
+    options = (
+        sum(any(mark in raw for mark in marks) for marks in _OPTIONS)
+        if lined and any(mark in raw for mark in _SECOND_OPTION)
+        else 0
+    )
+    code = sum(map(text.count, _CODE_SIGNS))
+    math = sum(map(text.count, _MATH_SIGNS[:3] if text.isascii() else _MATH_SIGNS))
+    commas = text.count(",") + (0 if text.isascii() else sum(map(text.count, "，、،")))
+    digits = text.count("0")
     return (
-        f"#chars{(chars if not unspaced else 3 * chars).bit_length()}",
-        f"#chars/{_half_steps(chars if not unspaced else 3 * chars)}",
+        f"#chars{length.bit_length()}",
+        f"#chars/{_half_steps(length)}",
         f"#words{words.bit_length()}",
-        f"#sentences{min(len(_SENTENCE.findall(text)), 12).bit_length()}",
+        f"#sentences{min(sum(map(text.count, _SENTENCE_ENDS)), 12).bit_length()}",
         f"#lines{min(text.count(chr(10)), 63).bit_length()}",
-        f"#list{min(len(_LIST.findall(text)), 8).bit_length() if chr(10) in text else 0}",
-        f"#options{min(options, 10)}",
+        f"#list{min(sum(map(text.count, _BULLETS)), 8).bit_length() if lined else 0}",
+        f"#options{options}",
         f"#commas{min(commas, 12).bit_length()}",
         f"#density{min(commas * 40 // count, 6)}",
-        f"#digits{min(digits, 40).bit_length()}",
+        f"#digits{min(digits, 60).bit_length()}",
         f"#figures{min(digits * 20 // count, 6)}",
         f"#code{min(code, 60).bit_length()}",
         f"#code/{min(code * 20 // count, 6)}",
         f"#math{min(math, 60).bit_length()}",
         f"#math/{min(math * 20 // count, 6)}",
-        f"#wordlength{min((chars - len(signs)) // max(words, 1), 12) if not unspaced else 'none'}",
-        f"#ends{text[-1:] if text[-1:] in '?？؟.!:' else '-'}",  # noqa: RUF001
-        f"#question{min(text.count('?') + text.count('？'), 3)}",  # noqa: RUF001
+        f"#wordlength{min(chars // words, 12) if not unspaced else 'none'}",
+        f"#ends{text[-1:] if text[-1:] in _ENDS else '-'}",
+        f"#question{min(text.count('?') + text.count('？'), 3)}",
         f"#script-{_script(text)}",
         "#quoted" if '"' in text or "“" in text or "「" in text else "#plain",
         "#dollars" if "$" in text else "#nodollars",

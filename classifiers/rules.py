@@ -7,7 +7,7 @@ from typing import Final
 import re2
 
 from classifiers.rules_table import RULES, Rule
-from classifiers.types import Ask, Verdict
+from classifiers.types import GENERAL, TASK_TYPES, Ask, Complexity, TaskType, Verdict
 
 # A pattern an operator writes may not take more memory than this when compiled.
 _MOST_PROGRAM_BYTES: Final = 8 << 20
@@ -43,7 +43,9 @@ class Rules:
 
     def match(self, ask: Ask) -> Verdict | None:
         """The verdict of the rules that speak, or None when none does or they differ about complexity."""
-        speaking = [index for index in sorted(self._patterns.Match(ask.text) or ()) if self._speaks(index, ask)]
+        speaking = [
+            index for index in sorted(self._patterns.Match(ask.text) or ()) if self._speaks(index, ask)
+        ]
         if not speaking:
             return None
         own = [index for index in speaking if index < self._own_count]
@@ -58,6 +60,14 @@ class Rules:
         if len(ask.text) > rule.most_chars or ask.facts.message_chars < rule.least_message_chars:
             return False
         return unless is None or unless.search(ask.text) is None
+
+
+def own_rule(
+    name: str, pattern: str, complexity: Complexity, task_type: str | None = None, domain: str = GENERAL
+) -> Rule:
+    """An operator's rule. A task type that is none of the five counts as other."""
+    known: TaskType = next((each for each in TASK_TYPES if each == task_type), "other")
+    return Rule(name, pattern, complexity, known, domain, confidence=1.0)
 
 
 def _options() -> re2.Options:

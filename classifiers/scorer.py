@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from typing import Final
 
 from classifiers.features import features
@@ -143,7 +144,9 @@ def load() -> Scorer:
 
 
 def _table(block: Block) -> _Table:
-    return _Table({name: _packed(row) for name, row in zip(block.names, block.rows, strict=True)}, block.scales)
+    return _Table(
+        {name: _packed(row) for name, row in zip(block.names, block.rows, strict=True)}, block.scales
+    )
 
 
 def _packed(row: bytes) -> int:
@@ -166,7 +169,7 @@ def _interpolated(points: Sequence[tuple[float, float]], said: float) -> float:
         return said
     if said <= points[0][0]:
         return points[0][1]
-    for (before, low), (after, high) in zip(points, points[1:], strict=False):
+    for (before, low), (after, high) in pairwise(points):
         if said <= after:
             return low + (high - low) * (said - before) / (after - before) if after > before else high
     return points[-1][1]

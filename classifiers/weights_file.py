@@ -1,8 +1,8 @@
 """The file of learnt weights: what is in it, and how it is read and written. Same weights, same bytes.
 
-Layout: a line with the length of the header; the header, JSON; the names of the features of each block, one a line; then
-one signed byte per feature and output, features in the order of their names. A weight is its byte times the scale of its
-block and output. Pure Python, so that the run time needs nothing else.
+Layout: a line with the lengths of what follows; the header, JSON; the names of the features of each block, one a
+line; then one byte per feature and output, features in the order of their names. A weight is its byte less 128 times the scale
+of its block and output. Pure Python, so that the run time needs nothing else.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,10 @@ class Weights:
         header = {
             "outputs": self.outputs,
             "biases": self.biases,
-            "blocks": {name: {"features": len(self.blocks[name].names), "scales": self.blocks[name].scales} for name in BLOCKS},
+            "blocks": {
+                name: {"features": len(self.blocks[name].names), "scales": self.blocks[name].scales}
+                for name in BLOCKS
+            },
             "calibration": self.calibration,
             "gain_quantiles": self.gain_quantiles,
             "fitted_on": self.fitted_on,
@@ -81,7 +84,14 @@ def from_bytes(data: bytes) -> Weights:
         own = tuple(rows[at * width : (at + 1) * width] for at in range(start, end))
         blocks[block] = Block(tuple(names[start:end]), own, tuple(said["scales"]))
         start = end
-    calibration = {kind: tuple((said, found) for said, found in points) for kind, points in header["calibration"].items()}
+    calibration = {
+        kind: tuple((said, found) for said, found in points) for kind, points in header["calibration"].items()
+    }
     return Weights(
-        outputs, tuple(header["biases"]), blocks, calibration, tuple(header["gain_quantiles"]), header["fitted_on"]
+        outputs,
+        tuple(header["biases"]),
+        blocks,
+        calibration,
+        tuple(header["gain_quantiles"]),
+        header["fitted_on"],
     )

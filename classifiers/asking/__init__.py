@@ -1,1 +1,1 @@
-"""Finds the ask: out of messages, envelopes, transcripts, pasted material and courtesies. Bounded work at every step."""
+"""Finds the ask among messages, envelopes, transcripts, pasted material and courtesies. Bounded work everywhere."""

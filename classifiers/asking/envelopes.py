@@ -28,8 +28,10 @@ _ENVELOPES: Final = (
 _OPENING: Final = re.compile("<(" + "|".join(_ENVELOPES) + r")(?: [^<>\n]{0,200})?>")
 _MOST_CUTS: Final = 64
 # What remains is judged by its two ends; nobody's ask is longer than this together.
-HEAD_CHARS: Final = 6_000
-TAIL_CHARS: Final = 4_000
+HEAD_CHARS: Final = 4_000
+TAIL_CHARS: Final = 3_000
+# A wrapper of the ask closes near the end: little comes after what the user said.
+_WRAPPED_CHARS: Final = 64_000
 
 
 def stripped(text: str) -> str:
@@ -50,7 +52,7 @@ def stripped(text: str) -> str:
 
 def _unwrapped(text: str) -> str:
     for name in _WRAPPERS:
-        end = text.rfind(f"</{name}>")
+        end = text.rfind(f"</{name}>", max(0, len(text) - _WRAPPED_CHARS))
         if end < 0:
             continue
         start = text.rfind(f"<{name}>", 0, end)

@@ -4,62 +4,91 @@ Pasted matter is a fact, not a measure of difficulty: three kilobytes of article
 hard. A message that is nothing but matter, or one long request, is its own ask.
 """
 
-import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
+
+import re2
 
 from classifiers.types import Material
 
-# The ask as it is looked at. Its first and last words say what is wanted; 2,000 characters hold 19 of 20 real ones whole.
+# The ask as it is looked at. Its two ends say what is wanted; 2,000 characters hold 19 of 20 real ones whole.
 HEAD_CHARS: Final = 1_400
 TAIL_CHARS: Final = 600
 # Shorter than this nothing was pasted.
 _LEAST_CHARS: Final = 280
 _LEAST_PROSE_CHARS: Final = 500
+_LEAST_INLINE_PROSE_CHARS: Final = 1_500
 # An ask beside long prose is short; longer text is a request of its own.
 _MOST_ASK_CHARS: Final = 420
 _MOST_BLOCKS: Final = 200
 _MOST_LINES: Final = 60
+_LEAST_CODE_LINES: Final = 3
+_LEAST_LINE_OF_ASK: Final = 8
+_MOST_NAME_CHARS: Final = 40
+# A text is judged as an ask by its two ends.
+_END_CHARS: Final = 300
+_IMPERATIVE_CHARS: Final = 60
 _LEAST_LINE_CHARS: Final = 60
 
-_CODE_LINE: Final = re.compile(
-    r"[ \t]*(?:def |class |import |from \w+ import|return\b|if ?\(|for ?\(|while ?\(|else\b|elif |try:|except|#include|"
-    r"public |private |static |const |let |var |function\b|func |fn |package |using |SELECT |INSERT |@\w|//|/\*|\*/|"
-    r"[{}()\[\];]+$|\$ |>>> |#!/|</?\w+[ >/])|.*[;{}\\]$|.*\) ?:$|[ \t]*[\w.\[\]\"']+ ?(?:[-+*/|&]|:)?= ?\S|[ \t]*[\w.]+\(.*\)$|    +\S|\t+\S"
+# Looked for with string methods: a line is judged in a microsecond.
+_CODE_STARTS: Final = (
+    "def ", "class ", "import ", "return ", "return;", "if (", "if(", "for (", "for(", "while (", "while(",
+    "else:", "else {", "elif ",
+    "try:", "try {", "except", "#include", "public ", "private ", "static ", "const ", "let ", "var ",
+    "function ", "func ", "fn ",
+    "package ", "using ", "SELECT ", "INSERT ", "@", "//", "/*", "*/", "$ ", ">>> ", "#!/", "<?", "</", "<div",
+    "<p>", "assert ",
+)  # fmt: skip
+_CODE_ENDS: Final = (";", "{", "}", "\\", "):", "];", ");", "},", "],", "/>", "</")
+_INDENTS: Final = ("    ", "\t")
+_LOG_STARTS: Final = ("Traceback", "at ", 'File "', "ERROR", "WARN", "INFO", "DEBUG", "FATAL")
+_LOG_LINE: Final = re2.compile(
+    r"^\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\d\d:\d\d:\d\d|(?:ERROR|WARN|INFO|DEBUG|FATAL))"
 )
-_LOG_LINE: Final = re.compile(
-    r"[ \t]*(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?\d\d:\d\d:\d\d|Traceback|at [\w.$]+\(|File \"|[A-Z]\w+(?:Error|Exception):|"
-    r"\[?(?:ERROR|WARN|WARNING|INFO|DEBUG|FATAL)\b)"
-)
-_LIST_LINE: Final = re.compile(r"[ \t]*(?:[-*•‣+][ \t]|\(?\w{1,3}[.):、][ \t]?|#{1,6} |\|)")
+# What a line looks like.
+_PLAIN, _SHORT, _BLANK, _QUOTE, _LIST, _CODE, _LOG = "p", "s", " ", ">", "l", "c", "g"
+_LIST_SIGNS: Final = "-*•‣+#|"
 # Words by which somebody speaks to the one who is to answer; an article has few of them.
-_ADDRESS: Final = re.compile(
-    r"\b(?:you|your|please|i|i'm|i've|my|me|we|our|should|must|need|want|make sure|write|create|generate|explain|give|find|"
-    r"compute|calculate|prove|show|determine|input|output|tu|usted|por favor|vous|votre|bitte|sie|ich|você|пожалуйста|мне|вы)\b"
-    r"|[?？؟]|请|你|我|您|ください|주세요|من فضلك|कृपया",
-    re.IGNORECASE,
+_ADDRESS: Final = re2.compile(
+    r"(?i)\b(?:you|your|please|i|i'm|i've|my|me|we|our|should|must|need|want|make sure|write|create|"
+    r"generate|explain|give|find|"
+    r"compute|calculate|prove|show|determine|input|output|tu|usted|por favor|vous|votre|bitte|sie|ich)\b"
+    r"|[?？؟]|пожалуйста|мне |请|你|我|您|você|ください|주세요|من فضلك|कृपया"
 )
 _ADDRESSES_PER_1000: Final = 6.0
+_MOST_DIGITS: Final = 0.02
+_HEADLINE: Final = 0.6
 # What an ask points at is looked at this far.
 _MATERIAL_CHARS: Final = 800
 # How requests begin; a paragraph that begins so is part of the ask.
-_IMPERATIVE: Final = re.compile(
-    r"\W{0,4}(?:(?:please|now|then|next|finally|also|first)[, ]+)?(?:add|analy[sz]e|answer|apply|assess|assume|attempt|avoid|brainstorm|"
-    r"build|calculate|change|check|choose|cite|classify|code|come up|compare|complete|compose|compute|consider|construct|continue|"
-    r"convert|correct|craft|create|debug|define|deploy|derive|describe|design|determine|develop|discuss|do|does|draft|draw|edit|"
-    r"ensure|estimate|evaluate|examine|explain|extract|find|fix|follow|format|generate|give|help|how|identify|imagine|implement|"
-    r"improve|include|is|are|can|could|should|would|list|make|match|migrate|name|optimi[sz]e|output|outline|perform|plan|play|"
-    r"produce|propose|prove|provide|rank|read|recommend|refactor|remove|reply|rephrase|return|review|rewrite|run|search|select|"
-    r"set up|show|simplify|solve|sort|start|state|suggest|summari[sz]e|take|tell|test|translate|turn|use|verify|what|when|where|"
-    r"which|who|whom|whose|why|write|you are|act as)\b",
-    re.IGNORECASE,
+_IMPERATIVE: Final = re2.compile(
+    r"(?i)^\W{0,4}(?:(?:please|now|then|next|finally|also|first)[, ]+)?(?:add|analy[sz]e|answer|apply|"
+    r"assess|assume|attempt|avoid|brainstorm|"
+    r"build|calculate|change|check|choose|cite|classify|code|come up|compare|complete|compose|compute|"
+    r"consider|construct|continue|"
+    r"convert|correct|craft|create|debug|define|deploy|derive|describe|design|determine|develop|discuss|"
+    r"do|does|draft|draw|edit|"
+    r"ensure|estimate|evaluate|examine|explain|extract|find|fix|follow|format|generate|give|help|how|"
+    r"identify|imagine|implement|"
+    r"improve|include|is|are|can|could|should|would|list|make|match|migrate|name|optimi[sz]e|output|"
+    r"outline|perform|plan|play|"
+    r"produce|propose|prove|provide|rank|read|recommend|refactor|remove|reply|rephrase|return|review|"
+    r"rewrite|run|search|select|"
+    r"set up|show|simplify|solve|sort|start|state|suggest|summari[sz]e|take|tell|test|translate|turn|"
+    r"use|verify|what|when|where|"
+    r"which|who|whom|whose|why|write|you are|act as)\b"
 )
-_SENTENCE_END: Final = (".", "!", "?", ":", "。", "！", "？", "؟", "।", "：")  # noqa: RUF001
-_REFERS: Final = re.compile(
-    r"\b(?:this|these|the following|following|below|above|attached|provided|given|here is|here are|here's|est[aeo]s?|siguientes?|"
-    r"adjunto|ce(?:t|tte|s)?|suivante?s?|ci-dess\w+|diese[rsnm]?|folgende\w*|obige\w*|seguintes?|abaixo|acima|эт\w{1,3}|следующ\w+|"
-    r"ниже|выше)\b|[:：]\s*$|这|以下|下面|上面|如下|この|次の|上記|이 |다음|아래|위의|هذا|هذه|التالي|أدناه|इस |यह |निम्न|नीचे",
-    re.IGNORECASE,
+_FIRST_SENTENCE: Final = re2.compile(r"^[^.!?。！？؟।]{4,420}(?:[.!?؟]+\s|[。！？।])")
+_SENTENCE_END: Final = (".", "!", "?", ":", "。", "！", "？", "؟", "।", "：")
+_REFERS: Final = re2.compile(
+    r"(?i)\b(?:this|these|the following|following|below|above|attached|provided|given|here is|here are|"
+    r"here's|est[aeo]s?|siguientes?|"
+    r"adjunto|ce(?:t|tte|s)?|suivante?s?|ci-dess\w+|diese[rsnm]?|folgende\w*|obige\w*|seguintes?|abaixo|"
+    r"acima)\b|[:：]\s*$|"
+    r"(?:^|\PL)эт\pL{1,3}\PL|следующ|ниже|выше|这|以下|下面|上面|如下|この|次の|上記|이 |다음|아래|위의|"
+    r"هذا|هذه|التالي|أدناه|"
+    r"इस |यह |निम्न|नीचे"
 )
 
 
@@ -77,11 +106,13 @@ class Parts:
 class _Block:
     text: str
     kind: Material | None  # None is what may be the ask
+    fenced: bool = False
 
 
 def parted(text: str) -> Parts:
     """Tell ask and material apart. `text` is bounded by the caller; each line is looked at a few times."""
-    if len(text) <= _LEAST_CHARS and "```" not in text:
+    least = _LEAST_CHARS if "\n" in text else _LEAST_INLINE_PROSE_CHARS
+    if len(text) <= least and "```" not in text:
         return Parts(text)
     blocks = _without_prose(_blocks(text))
     asks = [block.text for block in blocks if block.kind is None]
@@ -91,7 +122,7 @@ def parted(text: str) -> Parts:
     at_an_end = bool(asks) and (blocks[0].kind is None or blocks[-1].kind is None)
     if not matter or not at_an_end or _strength(ask) == 0:
         return Parts(bounded(text))
-    refers = _REFERS.search(ask) is not None
+    refers = _REFERS.search(bounded(ask)) is not None
     sample = "\n".join(block.text for block in matter)[:_MATERIAL_CHARS] if refers else ""
     kinds = tuple(dict.fromkeys(block.kind for block in matter if block.kind is not None))
     return Parts(bounded(ask), refers, sample, kinds)
@@ -106,11 +137,20 @@ def bounded(text: str) -> str:
 
 def _strength(text: str) -> int:
     """How much `text` looks like an ask: 0 not at all, 2 clearly."""
-    if not any(letter.isalpha() for letter in text[:200]):
+    ends = text if len(text) <= 2 * _END_CHARS else text[:_END_CHARS] + "\n" + text[-_END_CHARS:]
+    if not any(map(str.isalpha, ends)):
         return 0
-    if text.rstrip().endswith(("?", "？", "؟")) or _IMPERATIVE.match(text) or _ADDRESS.search(text):  # noqa: RUF001
+    if (
+        text.rstrip().endswith(("?", "？", "؟"))
+        or _IMPERATIVE.match(text[:_IMPERATIVE_CHARS])
+        or _ADDRESS.search(ends)
+    ):
         return 2
-    return int(text.rstrip().endswith(_SENTENCE_END) or not text.isascii())
+    if text.rstrip().endswith(_SENTENCE_END) or not text.isascii():
+        return 1
+    words = [word for word in text.split() if word[0].isalpha()]
+    # Three words without an end are an ask if they are no headline.
+    return int(len(words) > 2 and sum(word[0].isupper() for word in words) < _HEADLINE * len(words))
 
 
 def _blocks(text: str) -> list[_Block]:
@@ -118,44 +158,84 @@ def _blocks(text: str) -> list[_Block]:
     blocks: list[_Block] = []
     for index, part in enumerate(text.split("```", _MOST_BLOCKS)):
         if index % 2:
-            blocks.append(_Block(part, "code"))
+            blocks.append(_Block(part, "code", fenced=True))
             continue
         for paragraph in part.split("\n\n", _MOST_BLOCKS):
             if paragraph.strip():
                 blocks.extend(_paragraph(paragraph.strip("\n")))
-    return blocks
+    return _enough_code(blocks)
 
 
 def _paragraph(paragraph: str) -> list[_Block]:
     """One paragraph: whole, or its first or last line apart from matter that lies right below or above it."""
-    kind = _kind(paragraph)
-    first, _, below = paragraph.partition("\n")
-    if not below:
+    lines = paragraph.split("\n", _MOST_LINES)
+    flags = "".join(map(_flag, lines))
+    kind = _kind(flags)
+    if len(lines) == 1:
         return [_Block(paragraph, kind)]
-    above, _, last = paragraph.rpartition("\n")
-    if len(first) <= _MOST_ASK_CHARS and not _is_matter(first) and (under := _kind(below)) is not None:
-        return [_Block(first, None), _Block(below, under)]
-    if len(last) <= _MOST_ASK_CHARS and not _is_matter(last) and (over := _kind(above)) is not None:
-        return [_Block(above, over), _Block(last, None)]
+    first, last = lines[0], lines[-1]
+    if flags[0] == _PLAIN and len(first) <= _MOST_ASK_CHARS and (under := _kind(flags[1:])) is not None:
+        return [_Block(first, None), _Block("\n".join(lines[1:]), under)]
+    if flags[-1] == _PLAIN and len(last) <= _MOST_ASK_CHARS and (over := _kind(flags[:-1])) is not None:
+        return [_Block("\n".join(lines[:-1]), over), _Block(last, None)]
     return [_Block(paragraph, kind)]
 
 
-def _is_matter(line: str) -> bool:
-    return _CODE_LINE.match(line) is not None or _LOG_LINE.match(line) is not None or line[:1] in ">[" or len(line) < 8
+def _flag(line: str) -> str:
+    """What one line looks like: one sign, so that lines are counted by counting signs."""
+    own = line.strip()
+    if not own:
+        return _BLANK
+    if own[0] == ">":
+        return _QUOTE
+    if len(own) >= _LEAST_LINE_OF_ASK and (own[0] in _LIST_SIGNS or _is_numbered(own)):
+        return _LIST
+    if _is_code(line, own):
+        return _CODE
+    if own.startswith(_LOG_STARTS) or (own[0] in "[0123456789" and _LOG_LINE.match(own) is not None):
+        return _LOG
+    return _PLAIN if len(own) >= _LEAST_LINE_OF_ASK and own[0] != "[" else _SHORT
 
 
-def _kind(paragraph: str) -> Material | None:
-    lines = [line for line in paragraph.split("\n", _MOST_LINES)[:_MOST_LINES] if line.strip()]
-    half = len(lines) / 2
-    if not lines or sum(_LIST_LINE.match(line) is not None for line in lines) > half:
+def _is_code(line: str, own: str) -> bool:
+    if line.startswith(_INDENTS) or own.startswith(_CODE_STARTS) or own.endswith(_CODE_ENDS):
+        return True
+    if own[-1] == ")" and "(" in own and " " not in own[: own.index("(")]:  # a call
+        return True
+    left, equals, right = own.partition("=")
+    return (
+        bool(equals and right) and len(left) <= _MOST_NAME_CHARS and " " not in left.strip()
+    )  # an assignment
+
+
+def _is_numbered(own: str) -> bool:
+    """A line of a list or an answer option: a few signs that end in a dot or bracket."""
+    mark = own[: max(own.find(" ", 0, 6), 0)]
+    return (1 < len(mark) < 5 and mark[-1] in ".):") or own[1:2] == "、"
+
+
+def _kind(flags: str) -> Material | None:
+    lines = len(flags) - flags.count(_BLANK)
+    if not lines or flags.count(_LIST) * 2 > lines:
         return None
-    if sum(line.lstrip()[:1] == ">" for line in lines) > half:
+    if flags.count(_QUOTE) * 2 > lines:
         return "quote"
-    if len(lines) > 1 and sum(_LOG_LINE.match(line) is not None for line in lines) >= half:
-        return "log"
-    if len(lines) > 2 and sum(_CODE_LINE.match(line) is not None for line in lines) >= 0.6 * len(lines):
+    if flags.count(_CODE) * 5 >= lines * 3:
         return "code"
-    return None
+    return "log" if lines > 1 and flags.count(_LOG) * 2 >= lines else None
+
+
+def _enough_code(blocks: list[_Block]) -> list[_Block]:
+    """Code is a run of blocks with a few lines between them; a lone line that looks like it may be a request."""
+    kept: list[_Block] = []
+    for _, run in groupby(blocks, key=lambda block: block.kind == "code"):
+        own = list(run)
+        fenced = any(block.fenced for block in own)
+        lines = sum(block.text.count("\n") + 1 for block in own)
+        if own[0].kind == "code" and not fenced and lines < _LEAST_CODE_LINES:
+            own = [_Block(block.text, None) for block in own]
+        kept.extend(own)
+    return kept
 
 
 def _without_prose(blocks: list[_Block]) -> list[_Block]:
@@ -165,28 +245,42 @@ def _without_prose(blocks: list[_Block]) -> list[_Block]:
         return blocks
     if len(texts) == 1:  # one paragraph: perhaps a line over or under the others
         texts = [line for line in texts[0].split("\n", _MOST_BLOCKS) if line.strip()]
-        if len(texts) < 2:
+    if len(texts) == 1:  # one line: only a first sentence can be told from a long rest
+        texts = _first_sentence(texts[0])
+        if sum(map(len, texts[1:])) < _LEAST_INLINE_PROSE_CHARS:
             return blocks
-    ends = sorted((0, len(texts) - 1), key=lambda at: (-_strength(texts[at]), len(texts[at])))
-    for at in ends:
+    chars = sum(map(len, texts))
+    ends = [
+        (-strength, len(texts[at]), at)
+        for at in (0, len(texts) - 1)
+        if len(texts[at]) <= min(_MOST_ASK_CHARS, chars - _LEAST_PROSE_CHARS)
+        and (strength := _strength(texts[at]))
+    ]
+    for _, _, at in sorted(ends):
         rest = texts[:at] + texts[at + 1 :]
-        short = len(texts[at]) <= _MOST_ASK_CHARS and _strength(texts[at]) > 0
-        if short and sum(map(len, rest)) >= _LEAST_PROSE_CHARS and _is_prose(rest):
+        if _is_prose(rest):
             others = [block for block in blocks if block.kind is not None]
             ask, prose = _Block(texts[at], None), _Block("\n".join(rest), "prose")
             return [*others, prose, ask]
     return blocks
 
 
+def _first_sentence(line: str) -> list[str]:
+    end = _FIRST_SENTENCE.match(line)
+    return [line[: end.end()], line[end.end() :]] if end is not None else [line]
+
+
 def _is_prose(texts: list[str]) -> bool:
     """Long running text that addresses nobody."""
-    if any(_IMPERATIVE.match(text) for text in texts):
+    if any(_IMPERATIVE.match(text[:_IMPERATIVE_CHARS]) for text in texts):
         return False
-    lines = "\n".join(texts).split("\n")
-    chars = sum(map(len, lines))
-    if sum(_LIST_LINE.match(line) is not None for line in lines) * 4 > len(lines):
+    joined = "\n".join(texts)
+    lines = joined.split("\n")
+    chars = len(joined)
+    if len(lines) > 3 and "".join(map(_flag, lines[:_MOST_LINES])).count(_LIST) * 4 > len(lines):
         return False
     if chars < _LEAST_LINE_CHARS * len(lines):  # a form, a table, verses, a list of options
         return False
-    addresses = sum(1 for line in lines for _ in _ADDRESS.finditer(line))
-    return addresses * 1000 <= _ADDRESSES_PER_1000 * chars
+    if sum(map(joined.count, "0123456789")) > _MOST_DIGITS * chars:  # a problem to be worked out
+        return False
+    return len(_ADDRESS.findall(joined)) * 1000 <= _ADDRESSES_PER_1000 * chars

@@ -14,7 +14,12 @@ _SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 _TEXT_PARTS: Final = frozenset({"text", "input_text"})
 _TOOL_PARTS: Final = frozenset({"tool_result", "function_call_output"})
 # What an agent's client puts into the user's place between two steps; none of it is the user's.
-_NOT_ASKED: Final = ("[Request interrupted", "[SUGGESTION MODE", "Caveat: The messages below", "<local-command")
+_NOT_ASKED: Final = (
+    "[Request interrupted",
+    "[SUGGESTION MODE",
+    "Caveat: The messages below",
+    "<local-command",
+)
 # Older turns than these are not searched for an ask.
 _MOST_SEARCHED: Final = 400
 

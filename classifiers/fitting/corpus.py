@@ -114,7 +114,11 @@ def domains(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def known(corpus: Corpus, target_of: Callable[[Row], Sequence[float] | None]) -> Known:
     """Rows for which there is a target. A set weighs as the square root of its size: large ones do not drown others."""
-    kept = [(at, row, target) for at, row in zip(corpus.index, corpus.rows, strict=True) if (target := target_of(row)) is not None]
+    kept = [
+        (at, row, target)
+        for at, row in zip(corpus.index, corpus.rows, strict=True)
+        if (target := target_of(row)) is not None
+    ]
     sizes = Counter(row.set for _, row, _ in kept)
     return Known(
         np.array([at for at, _, _ in kept], dtype=np.int64),

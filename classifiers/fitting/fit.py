@@ -14,7 +14,14 @@ from classifiers.types import COMPLEXITIES, TASK_TYPES
 from classifiers.weights_file import BLOCKS, Block, Weights
 
 # Found by cross-validation over the prompts not held out.
-_PENALTIES: Final = {"form": 3e-6, "outcome": 2e-4, "exam": 1e-5, "gain": 2e-3, "task_type": 1e-5, "domain": 5e-6}
+_PENALTIES: Final = {
+    "form": 3e-6,
+    "outcome": 1e-3,
+    "exam": 1e-5,
+    "gain": 3e-3,
+    "task_type": 1e-5,
+    "domain": 5e-6,
+}
 # These judge the ask alone: what was pasted beside it must not move them.
 _ASK_ALONE: Final = frozenset({"form", "exam", "task_type"})
 _HEADS: Final = ("form", "outcome", "exam", "gain", "task_type", "domain")
@@ -81,7 +88,9 @@ def _head(head: str, rows: Any, known: c.Known) -> Linear:
     linear = fit_softmax(rows, known.targets, known.weights, _PENALTIES[head], _ROUNDS)
     if head == "exam":  # two classes are one number
         return Linear(linear.weights[:, 1:] - linear.weights[:, :1], linear.biases[1:] - linear.biases[:1])
-    centre = linear.weights.mean(axis=1, keepdims=True)  # softmax sees differences only; centred, they round better
+    centre = linear.weights.mean(
+        axis=1, keepdims=True
+    )  # softmax sees differences only; centred, they round better
     return Linear(linear.weights - centre, linear.biases - linear.biases.mean())
 
 
@@ -115,7 +124,9 @@ def _rounded(fitted: Fitted, vocabulary: c.Vocabulary, fitted_on: str) -> Weight
         largest = np.abs(own).max(axis=0, initial=0.0)
         scales = np.where(largest > 0, largest / 127.0, 1.0)
         steps = (np.rint(own / scales) + 128).astype(np.uint8)
-        blocks[block] = Block(vocabulary.names[block], tuple(row.tobytes() for row in steps), tuple(map(_short, scales)))
+        blocks[block] = Block(
+            vocabulary.names[block], tuple(row.tobytes() for row in steps), tuple(map(_short, scales))
+        )
         first += size
     biases = tuple(map(_short, fitted.linear.biases))
     return Weights(fitted.outputs, biases, blocks, {}, (), fitted_on)
@@ -136,7 +147,9 @@ def _calibrated(weights: Weights, corpus: c.Corpus, vocabulary: c.Vocabulary, ma
         for prompt, truth, weight in zip(known.prompts, known.targets, known.weights, strict=True):
             opinion = scorer.opinion(logits[prompt])
             at = COMPLEXITIES.index(opinion.complexity)
-            points["exam" if opinion.exam else "open"].append((opinion.probabilities[at], float(truth[at]), float(weight)))
+            points["exam" if opinion.exam else "open"].append(
+                (opinion.probabilities[at], float(truth[at]), float(weight))
+            )
     calibration = {kind: _monotone(own) for kind, own in points.items()}
     gain = logits[:, weights.outputs.index(("gain", "gain"))]
     quantiles = tuple(map(_short, np.quantile(gain, np.linspace(0, 1, _QUANTILES))))

@@ -99,38 +99,45 @@ LLMROUTER: Final[dict[str, tuple[TaskType | None, str | None]]] = {
 SUBJECTS: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
-            "abstract_algebra", "college_mathematics", "elementary_mathematics", "formal_logic", "high_school_mathematics",
+            "abstract_algebra", "college_mathematics", "elementary_mathematics", "formal_logic",
+            "high_school_mathematics",
             "high_school_statistics", "math",
         ),
         "math",
     ),
-    **dict.fromkeys(("astronomy", "college_physics", "conceptual_physics", "high_school_physics", "physics"), "physics"),
+    **dict.fromkeys(("astronomy", "college_physics", "conceptual_physics", "high_school_physics", "physics"),
+        "physics"),
     **dict.fromkeys(("college_chemistry", "high_school_chemistry", "chemistry"), "chemistry"),
     **dict.fromkeys(("college_biology", "high_school_biology", "biology"), "biology"),
     **dict.fromkeys(
         (
-            "anatomy", "clinical_knowledge", "college_medicine", "human_aging", "human_sexuality", "medical_genetics", "nutrition",
+            "anatomy", "clinical_knowledge", "college_medicine", "human_aging", "human_sexuality",
+            "medical_genetics", "nutrition",
             "professional_medicine", "virology", "health",
         ),
         "medicine",
     ),
     **dict.fromkeys(("international_law", "jurisprudence", "professional_law", "law"), "law"),
     **dict.fromkeys(
-        ("college_computer_science", "computer_security", "high_school_computer_science", "machine_learning", "computer science"),
+        ("college_computer_science", "computer_security", "high_school_computer_science", "machine_learning",
+        "computer science"),
         "computer_science",
     ),
     **dict.fromkeys(("electrical_engineering", "engineering"), "engineering"),
-    **dict.fromkeys(("econometrics", "high_school_macroeconomics", "high_school_microeconomics", "economics"), "economics"),
+    **dict.fromkeys(("econometrics", "high_school_macroeconomics", "high_school_microeconomics",
+        "economics"), "economics"),
     **dict.fromkeys(("business_ethics", "management", "marketing", "professional_accounting", "business"), "business"),
     **dict.fromkeys(
-        ("high_school_european_history", "high_school_us_history", "high_school_world_history", "prehistory", "history"), "history"
+        ("high_school_european_history", "high_school_us_history", "high_school_world_history", "prehistory",
+        "history"), "history"
     ),
     **dict.fromkeys(("high_school_psychology", "professional_psychology", "psychology"), "psychology"),
     **dict.fromkeys(
         ("logical_fallacies", "moral_disputes", "moral_scenarios", "philosophy", "world_religions"), "philosophy"
     ),
     **dict.fromkeys(
-        ("high_school_geography", "high_school_government_and_politics", "public_relations", "security_studies", "sociology", "us_foreign_policy"),
+        ("high_school_geography", "high_school_government_and_politics", "public_relations",
+        "security_studies", "sociology", "us_foreign_policy"),
         "society",
     ),
     **dict.fromkeys(("global_facts", "miscellaneous", "other"), "knowledge"),
@@ -160,14 +167,19 @@ ROUTERARENA: Final[tuple[tuple[str, TaskType | None, str | None], ...]] = (
 
 # Sets whose rows are closed questions, judged by what models solved; of LLMRouter's tasks, these.
 EXAM_SETS: Final = frozenset(
-    {"empirical_cheapest_sufficient", "routellm_mmlu", "routellm_gsm8k", "mmlu_pro", "zeroeval_gsm", "zeroeval_math_l5", "zeroeval_crux"}
+    {"empirical_cheapest_sufficient", "routellm_mmlu", "routellm_gsm8k", "mmlu_pro", "zeroeval_gsm",
+        "zeroeval_math_l5", "zeroeval_crux"}
 )  # fmt: skip
 EXAM_TASKS: Final = frozenset(
-    {"agentverse-logicgrid", "agentverse-mgsm", "arc_challenge", "commonsense_qa", "gpqa", "gsm8k", "math", "mmlu", "openbook_qa"}
+    {"agentverse-logicgrid", "agentverse-mgsm", "arc_challenge", "commonsense_qa", "gpqa", "gsm8k", "math",
+        "mmlu", "openbook_qa"}
 )  # fmt: skip
-OPEN_SETS: Final = frozenset({"uncommonroute", "arena_hard", "livecodebench_difficulty", "mtbench_vicuna", "routellm_mtbench"})
+OPEN_SETS: Final = frozenset(
+    {"uncommonroute", "arena_hard", "livecodebench_difficulty", "mtbench_vicuna", "routellm_mtbench"}
+)
 
-# Which models stand for "cheap" and "dear" when the gain of a dear one is learnt. Broken and adjacent models are left out.
+
+     Which models stand for "cheap" and "dear" when the gain of a dear one is learnt. Broken and adjacent models are left out.
 CHEAP_AND_DEAR: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "routellm_mmlu": (("mixtral-8x7b-instruct",), ("gpt-4-1106-preview",)),
     "routellm_gsm8k": (("mixtral-8x7b-instruct",), ("gpt-4-1106-preview",)),
@@ -178,21 +190,25 @@ CHEAP_AND_DEAR: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ),
     "mmlu_pro": (
         (
-            "Meta-Llama-3_1-8B-Instruct", "Mixtral-8x7B-Instruct-v0.1", "Mistral-7B-Instruct-v0.2", "Phi-3-mini-4k-instruct",
+            "Meta-Llama-3_1-8B-Instruct", "Mixtral-8x7B-Instruct-v0.1", "Mistral-7B-Instruct-v0.2",
+            "Phi-3-mini-4k-instruct",
             "Qwen1.5-7B-Chat", "c4ai-command-r-v01",
         ),
         ("gemini-1.5-pro-002", "gemini-1.5-flash-002", "Meta-Llama-3_1-70B-Instruct", "DeepSeek-Coder-V2"),
     ),
     "zeroeval_gsm": (
-        ("Mixtral-8x7B-Instruct-v0.1", "Yi-1.5-9B-Chat", "gemma-2-9b-it", "gpt-3.5-turbo-0125", "Meta-Llama-3-8B-Instruct"),
+        ("Mixtral-8x7B-Instruct-v0.1", "Yi-1.5-9B-Chat", "gemma-2-9b-it", "gpt-3.5-turbo-0125",
+        "Meta-Llama-3-8B-Instruct"),
         ("gpt-4o-2024-05-13", "claude-3-5-sonnet-20241022", "o1-mini-2024-09-12", "Mistral-Large-2"),
     ),
     "zeroeval_math_l5": (
-        ("gpt-4o-mini-2024-07-18", "Meta-Llama-3.1-8B-Instruct", "gemma-2-9b-it", "gpt-3.5-turbo-0125", "claude-3-haiku-20240307"),
+        ("gpt-4o-mini-2024-07-18", "Meta-Llama-3.1-8B-Instruct", "gemma-2-9b-it", "gpt-3.5-turbo-0125",
+        "claude-3-haiku-20240307"),
         ("o1-mini-2024-09-12", "gpt-4o-2024-05-13", "gemini-1.5-pro-exp-0827", "claude-3-5-sonnet-20241022"),
     ),
     "zeroeval_crux": (
-        ("gpt-3.5-turbo-0125", "Meta-Llama-3.1-8B-Instruct", "gemma-2-9b-it", "claude-3-haiku-20240307", "Mixtral-8x7B-Instruct-v0.1"),
+        ("gpt-3.5-turbo-0125", "Meta-Llama-3.1-8B-Instruct", "gemma-2-9b-it", "claude-3-haiku-20240307",
+        "Mixtral-8x7B-Instruct-v0.1"),
         ("o1-mini-2024-09-12", "gpt-4o-2024-05-13", "claude-3-5-sonnet-20241022", "gemini-1.5-pro-exp-0827"),
     ),
     "empirical_cheapest_sufficient": (("small",), ("large",)),

@@ -27,7 +27,7 @@ def softmax(logits: Any) -> Any:
 
 
 def fit_softmax(rows: Any, targets: Any, row_weights: Any, penalty: float, rounds: int) -> Linear:
-    """`targets`: probabilities per class, one row each. `penalty`: of the squared weights, per unit of total row weight."""
+    """`targets`: probabilities per class, a row each. `penalty`: of the squared weights, per unit of row weight."""
     columns, classes = rows.shape[1], targets.shape[1]
     turned = sp.csr_matrix(rows.T)
     share = (row_weights / row_weights.sum())[:, None]
@@ -39,7 +39,9 @@ def fit_softmax(rows: Any, targets: Any, row_weights: Any, penalty: float, round
         misfit = -float((share * targets * np.log(found + 1e-12)).sum())
         error = share * (found - targets)
         slope = turned @ error + penalty * weights
-        return misfit + 0.5 * penalty * float((weights**2).sum()), np.concatenate([slope.ravel(), error.sum(axis=0)])
+        return misfit + 0.5 * penalty * float((weights**2).sum()), np.concatenate(
+            [slope.ravel(), error.sum(axis=0)]
+        )
 
     best = minimize(
         loss, np.zeros(columns * classes + classes), jac=True, method="L-BFGS-B", options={"maxiter": rounds}

@@ -49,13 +49,24 @@ class Row:
 def digest(prompt: str) -> str:
     """Of the prompt without case, spacing and answer options: the same question in two sets has one digest."""
     text = _OPTIONS.split(prompt, 1)[0] if _OPTIONS.search(prompt) else prompt
-    text = _SPACE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip().removesuffix("answer:").strip()
+    text = (
+        _SPACE.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+        .strip()
+        .removesuffix("answer:")
+        .strip()
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _uncommonroute(row: Mapping[str, Any]) -> dict[str, Any]:
     task, domain = labels.UNCOMMONROUTE.get(row["task_type"], (None, None))
-    return {"form": labels.TIERS[row["label"]], "language": row["lang"], "task_type": task, "domain": domain, "group": row["task_type"]}
+    return {
+        "form": labels.TIERS[row["label"]],
+        "language": row["lang"],
+        "task_type": task,
+        "domain": domain,
+        "group": row["task_type"],
+    }
 
 
 def _arena_hard(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +75,12 @@ def _arena_hard(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _livecodebench(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"form": labels.TIERS[row["label"]], "task_type": "generation", "domain": "code", "group": row["label"]}
+    return {
+        "form": labels.TIERS[row["label"]],
+        "task_type": "generation",
+        "domain": "code",
+        "group": row["label"],
+    }
 
 
 def _mtbench(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import click
 _COMMANDS: Final = {
     "serve": ("proxy.cli.serve", "Start the gateway."),
     "check": ("proxy.cli.check", "Check a configuration without starting anything."),
+    "classify": ("proxy.cli.classify", "Show what requests would be taken for."),
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "version": ("proxy.cli.version", "Print the version."),
