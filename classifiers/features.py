@@ -25,7 +25,9 @@ _BULLETS: Final = ("\n- ", "\n* ", "\n• ", "\n0. ", "\n0) ")
 _STEM_CHARS: Final = 5
 _MOST_TOKENS: Final = 400
 _HEAD_TOKENS: Final = 280
-_OTHER_SCRIPTS: Final = (
+_OTHER_SCRIPTS: Final = "\u0370"
+_ENDS: Final = "?？؟.!:"
+_SCRIPTS: Final = (
     ("cjk", "\u3400", "\u9fff"),
     ("kana", "\u3040", "\u30ff"),
     ("hangul", "\uac00", "\ud7af"),

@@ -1,8 +1,8 @@
 """The file of learnt weights: what is in it, and how it is read and written. Same weights, same bytes.
 
 Layout: a line with the lengths of what follows; the header, JSON; the names of the features of each block, one a
-line; then one byte per feature and output, features in the order of their names. A weight is its byte less 128 times the scale
-of its block and output. Pure Python, so that the run time needs nothing else.
+line; then one byte per feature and output, features in the order of their names. A weight is its byte less 128, times
+the scale of its block and output. Pure Python, so that the run time needs nothing else.
 """
 
 from dataclasses import dataclass

@@ -178,8 +178,7 @@ OPEN_SETS: Final = frozenset(
     {"uncommonroute", "arena_hard", "livecodebench_difficulty", "mtbench_vicuna", "routellm_mtbench"}
 )
 
-
-     Which models stand for "cheap" and "dear" when the gain of a dear one is learnt. Broken and adjacent models are left out.
+# Which models stand for "cheap" and "dear" when the gain of a dear one is learnt; broken and adjacent ones are left out.
 CHEAP_AND_DEAR: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "routellm_mmlu": (("mixtral-8x7b-instruct",), ("gpt-4-1106-preview",)),
     "routellm_gsm8k": (("mixtral-8x7b-instruct",), ("gpt-4-1106-preview",)),
