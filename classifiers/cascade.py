@@ -1,12 +1,12 @@
 """From an ask to a verdict: rules, scorer, then either a micro-classifier's answer or the middle."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from classifiers.rules import Rules
 from classifiers.scorer import Opinion, Scorer
-from classifiers.types import COMPLEXITIES, GENERAL, Ask, Complexity, Undecided, Verdict
+from classifiers.types import COMPLEXITIES, GENERAL, Ask, Undecided, Verdict
 
 # After so many results of tools for one ask, an agent is at work on its own and needs a model that can carry it.
 _AGENTIC_STEPS: Final = 8
@@ -18,12 +18,17 @@ class Thresholds:
 
     Attributes:
         most_risk: of an open ask's verdict being too low; above it the scorer does not decide.
-        least_confidence: below it the scorer does not decide, open or closed.
+        least_confidence: in the verdict on an open ask; below it the scorer does not decide: doubt would raise the
+            tier, and the middle is the better guess.
+        least_complex_confidence: the same where the verdict is complex, which nothing can raise.
+        least_exam_confidence: the same for closed questions.
         ask_micro_below: confidence under which a micro-classifier is worth its price, when one is configured.
     """
 
     most_risk: float = 0.2
-    least_confidence: float = 0.3
+    least_confidence: float = 0.6
+    least_complex_confidence: float = 0.5
+    least_exam_confidence: float = 0.3
     ask_micro_below: float = 0.6
 
 
@@ -47,6 +52,8 @@ class Cascade:
         if not ask.text:
             return Undecided(_default(GENERAL))
         spoken = self._rules.match(ask)
+        if spoken is not None and spoken.domain != GENERAL:
+            return _floored(spoken, ask)
         opinion = self._scorer.score(ask)
         if spoken is not None:
             return _floored(spoken if opinion is None else _named(spoken, opinion), ask)
@@ -73,19 +80,17 @@ def settled(judged: Verdict | Undecided) -> Verdict:
 
 
 def _believed(opinion: Opinion, thresholds: Thresholds) -> bool:
-    if opinion.confidence < thresholds.least_confidence:
-        return False
     # A closed question's difficulty is anybody's guess; the guess with its low confidence beats the middle.
-    return opinion.exam or opinion.risk <= thresholds.most_risk
+    if opinion.exam:
+        return opinion.confidence >= thresholds.least_exam_confidence
+    if opinion.complexity == COMPLEXITIES[-1]:
+        return opinion.confidence >= thresholds.least_complex_confidence
+    return opinion.confidence >= thresholds.least_confidence and opinion.risk <= thresholds.most_risk
 
 
 def _named(spoken: Verdict, opinion: Opinion) -> Verdict:
     """A rule that knows the complexity but not what the request is about leaves that to the scorer."""
-    if spoken.domain != GENERAL or opinion.domain == GENERAL:
-        return spoken
-    return Verdict(
-        spoken.complexity, spoken.task_type, opinion.domain, spoken.confidence, spoken.source, spoken.rule
-    )
+    return replace(spoken, domain=opinion.domain)
 
 
 def _domain(opinion: Opinion, ask: Ask) -> str:

@@ -16,6 +16,8 @@ from classifiers.types import Ask
 _TOKEN: Final = re.compile(
     r"[a-zà-öø-ɏḀ-ỿ]+|[0-9]+|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\W\d_]+|[^\w\s]"
 )
+# Full-width forms, ligatures, letters of formulas: the same letters in other dress.
+_FOLDABLE: Final = re.compile("[\u00a0\u2000-\u200a\u3000\uf900-\uffef\U0001d400-\U0001d7ff]")
 _CODE_SIGNS: Final = "{;_=<[#`"
 _MATH_SIGNS: Final = "\\^$∑∫√≤≥≠→∀∃∈⊂∞±×÷π"
 _SENTENCE_ENDS: Final = (". ", "? ", "! ", ".\n", "?\n", "。", "！", "？", "؟", "।")
@@ -45,9 +47,7 @@ class Features:
 
     words: frozenset[str]
     forms: tuple[str, ...]
-    material: frozenset[
-        str
-    ]  # words of what the ask points at; they say what it is about, not how hard it is to ask
+    material: frozenset[str]  # words of what the ask points at
 
 
 def features(ask: Ask) -> Features:
@@ -56,15 +56,13 @@ def features(ask: Ask) -> Features:
     tokens = _TOKEN.findall(text)
     if len(tokens) > _MOST_TOKENS:
         tokens = tokens[:_HEAD_TOKENS] + tokens[_HEAD_TOKENS - _MOST_TOKENS :]
-    words = _ascii_words(tokens) if text.isascii() else _words(tokens)
-    material = (
-        frozenset(_TOKEN.findall(_folded(ask.material))[:_MOST_TOKENS]) if ask.material else frozenset()
-    )
-    return Features(frozenset(words), _forms(ask.text, text, tokens), material)
+    words = _words(tokens, plain=text.isascii())
+    material = _TOKEN.findall(_folded(ask.material)) if ask.material else ()
+    return Features(frozenset(words), _forms(ask.text, text, tokens), frozenset(material))
 
 
 def _folded(text: str) -> str:
-    if not text.isascii() and not unicodedata.is_normalized("NFKC", text):
+    if not text.isascii() and _FOLDABLE.search(text) is not None:
         text = unicodedata.normalize("NFKC", text)
     text = text.lower()
     for digit in "123456789":  # numbers are alike; how many digits they have stays
@@ -72,37 +70,23 @@ def _folded(text: str) -> str:
     return text
 
 
-def _ascii_words(tokens: list[str]) -> set[str]:
-    """The same as `_words`, for what most texts are."""
+def _words(tokens: list[str], *, plain: bool) -> set[str]:
+    """Words, the stems of long ones, and pairs; runs of unspaced script also as pieces of one to three signs.
+
+    `plain` text is ASCII and needs no second look.
+    """
     found = set(tokens)
+    others = [] if plain else [token for token in found if token >= _OTHER_SCRIPTS]
     found.update([token[:_STEM_CHARS] + "-" for token in found if len(token) > _STEM_CHARS])
     found.update([before + " " + token for before, token in pairwise(tokens)])
-    _first(tokens, found)
-    return found
-
-
-def _words(tokens: list[str]) -> set[str]:
-    """Words with their stems and pairs; runs of unspaced script as pieces of one to three signs."""
-    found: set[str] = set()
-    add = found.add
-    before = ""
-    for token in tokens:
+    for token in others:
         if _unspaced(token):
             _grams(token, found)
-            add("$" + token[-2:])
-            before = token[-1]
-            continue
-        add(token)
-        if token.isascii() or token < _OTHER_SCRIPTS:
-            if len(token) > _STEM_CHARS:
-                add(token[:_STEM_CHARS] + "-")
+            found.add("$" + token[-2:])
         elif len(token) > 2:  # Hangul and Devanagari say much in two signs, Arabic begins with its article
             stem = token.removeprefix("ال")
-            add(stem[:2] + "-")
-            add(stem[:4] + "-")
-        if before:
-            add(before + " " + token)
-        before = token
+            found.add(stem[:2] + "-")
+            found.add(stem[:4] + "-")
     _first(tokens, found)
     return found
 

@@ -167,8 +167,8 @@ def _heads(outputs: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
 def _interpolated(points: Sequence[tuple[float, float]], said: float) -> float:
     if not points:
         return said
-    if said <= points[0][0]:
-        return points[0][1]
+    if said <= points[0][0]:  # below what was measured: towards nothing
+        return points[0][1] * said / points[0][0] if points[0][0] > 0 else points[0][1]
     for (before, low), (after, high) in pairwise(points):
         if said <= after:
             return low + (high - low) * (said - before) / (after - before) if after > before else high

@@ -16,7 +16,7 @@ from classifiers.types import Material
 HEAD_CHARS: Final = 1_400
 TAIL_CHARS: Final = 600
 # Shorter than this nothing was pasted.
-_LEAST_CHARS: Final = 280
+_LEAST_CHARS: Final = 320
 _LEAST_PROSE_CHARS: Final = 500
 _LEAST_INLINE_PROSE_CHARS: Final = 1_500
 # An ask beside long prose is short; longer text is a request of its own.

@@ -1,6 +1,7 @@
 """From a conversation in the common shape to the ask and the facts around it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from classifiers.asking.courtesy import without_courtesies
@@ -55,17 +56,7 @@ def asked(prompt: str) -> Ask:
 def _ask(own: str, facts: Facts) -> Ask:
     parts = parted(last_turn(own))
     text = without_courtesies(parts.ask)
-    complete = Facts(
-        facts.system_chars,
-        facts.history_chars,
-        facts.turns,
-        facts.tools,
-        facts.tool_steps,
-        facts.attachments,
-        facts.message_chars,
-        parts.materials,
-    )
-    return Ask(text, parts.refers, parts.material, complete)
+    return Ask(text, parts.refers, parts.material, replace(facts, materials=parts.materials))
 
 
 def _content(content: object) -> tuple[str, tuple[str, ...], int]:

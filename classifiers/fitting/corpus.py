@@ -128,8 +128,23 @@ def known(corpus: Corpus, target_of: Callable[[Row], Sequence[float] | None]) ->
     )
 
 
-def form_target(row: Row) -> Sequence[float] | None:
+def labelled_target(row: Row) -> Sequence[float] | None:
+    """A person's label alone."""
     return None if row.form is None else _one_of(COMPLEXITIES, row.form)
+
+
+def form_target(row: Row) -> Sequence[float] | None:
+    """A person's label, or what models' success at an open task leaves possible."""
+    if (labelled := labelled_target(row)) is not None:
+        return labelled
+    if row.set == "routellm_mtbench":
+        worse, better = (row.scores[model] for model in labels.MTBENCH_PAIR)
+        return labels.CHEAP_FELL_SHORT if better - worse >= labels.MTBENCH_GAP else labels.CHEAP_DID_WELL
+    if row.set == "llmrouter_uiuc" and row.group in labels.OPEN_TASKS:
+        cheap, _ = labels.CHEAP_AND_DEAR[row.set]
+        solved = sum(row.scores[model] for model in cheap) / len(cheap)
+        return labels.CHEAP_DID_WELL if solved >= labels.MOST_SOLVED else labels.CHEAP_FELL_SHORT
+    return None
 
 
 def outcome_target(row: Row) -> Sequence[float] | None:

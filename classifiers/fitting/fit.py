@@ -142,7 +142,7 @@ def _calibrated(weights: Weights, corpus: c.Corpus, vocabulary: c.Vocabulary, ma
         logits[own] = partial.linear(matrix[own])
     scorer = Scorer(weights)
     points: dict[str, list[tuple[float, float, float]]] = {"exam": [], "open": []}
-    for target in (c.form_target, c.outcome_target):
+    for target in (c.labelled_target, c.outcome_target):
         known = c.known(corpus, target)
         for prompt, truth, weight in zip(known.prompts, known.targets, known.weights, strict=True):
             opinion = scorer.opinion(logits[prompt])

@@ -178,7 +178,7 @@ OPEN_SETS: Final = frozenset(
     {"uncommonroute", "arena_hard", "livecodebench_difficulty", "mtbench_vicuna", "routellm_mtbench"}
 )
 
-# Which models stand for "cheap" and "dear" when the gain of a dear one is learnt; broken and adjacent ones are left out.
+# Which models stand for "cheap" and "dear" when the gain of a dear one is learnt; broken ones are left out.
 CHEAP_AND_DEAR: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "routellm_mmlu": (("mixtral-8x7b-instruct",), ("gpt-4-1106-preview",)),
     "routellm_gsm8k": (("mixtral-8x7b-instruct",), ("gpt-4-1106-preview",)),
@@ -212,3 +212,11 @@ CHEAP_AND_DEAR: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ),
     "empirical_cheapest_sufficient": (("small",), ("large",)),
 }  # fmt: skip
+
+# Open tasks have no label of their form, but outcomes bound it: simple, moderate, complex.
+OPEN_TASKS: Final = frozenset({"mbpp", "human_eval", "natural_qa", "trivia_qa"})
+MTBENCH_PAIR: Final = ("mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview")
+MTBENCH_GAP: Final = 0.15  # of a judge's grade, 0 to 1
+MOST_SOLVED: Final = 0.5
+CHEAP_DID_WELL: Final = (0.4, 0.5, 0.1)
+CHEAP_FELL_SHORT: Final = (0.1, 0.5, 0.4)
