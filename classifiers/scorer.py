@@ -24,7 +24,7 @@ from classifiers.weights_file import Block, Weights, from_bytes
 _LANE_BYTES: Final = 4
 _ZERO: Final = 128  # the byte that stands for a weight of nothing
 # Being too cheap costs more than being too dear: a class counts so much when the verdict is chosen.
-CAUTION: Final = (1.0, 1.4, 1.9)
+CAUTION: Final = (1.0, 1.5, 1.6)
 # A domain less probable than this is not named.
 _LEAST_DOMAIN: Final = 0.35
 # With fewer known words than this the text says nothing to the scorer.
@@ -100,7 +100,7 @@ class Scorer:
         form, outcome = self._softmax(logits, "form"), self._softmax(logits, "outcome")
         mixed = [exam * closed + (1.0 - exam) * open_ for closed, open_ in zip(outcome, form, strict=True)]
         chosen = max(range(3), key=lambda at: mixed[at] * CAUTION[at])
-        kind = "exam" if exam > 0.5 else "open"
+        kind = calibration_kind(COMPLEXITIES[chosen], exam=exam > 0.5)
         tasks = self._softmax(logits, "task_type")
         domains = self._softmax(logits, "domain")
         best = max(range(len(domains)), key=domains.__getitem__)
@@ -136,6 +136,11 @@ class Scorer:
 
     def _unpack(self, total: int) -> Sequence[int]:
         return self._lanes.unpack(total.to_bytes(self._lanes.size, "little"))
+
+
+def calibration_kind(complexity: Complexity, *, exam: bool) -> str:
+    """Under which name the calibration of a verdict stands: being wrong differs by both."""
+    return f"{'exam' if exam else 'open'} {complexity}"
 
 
 def load() -> Scorer:

@@ -147,8 +147,27 @@ def form_target(row: Row) -> Sequence[float] | None:
     return None
 
 
-def outcome_target(row: Row) -> Sequence[float] | None:
+def solved_target(row: Row) -> Sequence[float] | None:
+    """The cheapest group of models that solved it, where that was counted."""
     return None if row.outcome is None else _one_of(COMPLEXITIES, row.outcome)
+
+
+def outcome_target(row: Row) -> Sequence[float] | None:
+    """What is known of who solves it; of two groups of models only a part. What none solved is hard."""
+    if (counted := solved_target(row)) is not None:
+        return counted
+    if row.set == "empirical_cheapest_sufficient":
+        return labels.NONE_SOLVED
+    if row.set not in labels.BOUNDED_BY_OUTCOMES or (
+        row.set == "llmrouter_uiuc" and row.group not in labels.EXAM_TASKS
+    ):
+        return None
+    cheap, dear = (
+        float(np.mean([row.scores[model] for model in models])) for models in labels.CHEAP_AND_DEAR[row.set]
+    )
+    if cheap >= labels.MOST_SOLVED:
+        return labels.CHEAP_SOLVED
+    return labels.DEAR_SOLVED if dear >= labels.MOST_SOLVED else labels.NONE_SOLVED
 
 
 def task_target(row: Row) -> Sequence[float] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from classifiers.fitting import corpus as c
 from classifiers.fitting.regression import Linear, fit_ridge, fit_softmax
 from classifiers.fitting.rows import Row
-from classifiers.scorer import Scorer
+from classifiers.scorer import Scorer, calibration_kind
 from classifiers.types import COMPLEXITIES, TASK_TYPES
 from classifiers.weights_file import BLOCKS, Block, Weights
 
@@ -26,8 +26,8 @@ _PENALTIES: Final = {
 _ASK_ALONE: Final = frozenset({"form", "exam", "task_type"})
 _HEADS: Final = ("form", "outcome", "exam", "gain", "task_type", "domain")
 _ROUNDS: Final = 60
-_FOLDS: Final = 4
-_STEPS: Final = 12  # of a calibration
+FOLDS: Final = 4
+_STEPS: Final = 8  # of a calibration
 _QUANTILES: Final = 33
 
 
@@ -51,9 +51,21 @@ def fit(rows: Sequence[Row], most_words: int, fitted_on: str) -> Weights:
     return _calibrated(weights, corpus, vocabulary, matrix)
 
 
+def folds_of(corpus: c.Corpus) -> Any:
+    """Which fold each prompt is in: by digest, so that the same question never stands on both sides."""
+    return np.array([int(digest[8:12], 16) % FOLDS for digest in corpus.digests])
+
+
+def fit_gain(corpus: c.Corpus, matrix: Any, fold: int) -> Linear:
+    """The gain model of the prompts outside `fold`."""
+    known = c.known(corpus, c.gain_target)
+    known = known.where(folds_of(corpus)[known.prompts] != fold)
+    return _head("gain", matrix[known.prompts], known)
+
+
 def _heads(corpus: c.Corpus, matrix: Any, sizes: Sequence[int], fold: int | None) -> Fitted:
     """Fit every head on the rows outside `fold` (all rows when None)."""
-    folds = np.array([int(digest[8:12], 16) % _FOLDS for digest in corpus.digests])
+    folds = folds_of(corpus)
     outputs: list[tuple[str, str]] = []
     columns: list[Any] = []
     biases: list[Any] = []
@@ -134,23 +146,22 @@ def _rounded(fitted: Fitted, vocabulary: c.Vocabulary, fitted_on: str) -> Weight
 
 def _calibrated(weights: Weights, corpus: c.Corpus, vocabulary: c.Vocabulary, matrix: Any) -> Weights:
     """Add what confidence was worth on prompts that four partial fits had not seen."""
-    folds = np.array([int(digest[8:12], 16) % _FOLDS for digest in corpus.digests])
+    folds = folds_of(corpus)
     logits = np.zeros((matrix.shape[0], len(weights.outputs)))
-    for fold in range(_FOLDS):
+    for fold in range(FOLDS):
         partial = _heads(corpus, matrix, vocabulary.sizes, fold)
         own = folds == fold
         logits[own] = partial.linear(matrix[own])
     scorer = Scorer(weights)
-    points: dict[str, list[tuple[float, float, float]]] = {"exam": [], "open": []}
-    for target in (c.labelled_target, c.outcome_target):
+    points: dict[str, list[tuple[float, float, float]]] = {}
+    for target in (c.labelled_target, c.solved_target):
         known = c.known(corpus, target)
         for prompt, truth, weight in zip(known.prompts, known.targets, known.weights, strict=True):
             opinion = scorer.opinion(logits[prompt])
             at = COMPLEXITIES.index(opinion.complexity)
-            points["exam" if opinion.exam else "open"].append(
-                (opinion.probabilities[at], float(truth[at]), float(weight))
-            )
-    calibration = {kind: _monotone(own) for kind, own in points.items()}
+            kind = calibration_kind(opinion.complexity, exam=opinion.exam)
+            points.setdefault(kind, []).append((opinion.probabilities[at], float(truth[at]), float(weight)))
+    calibration = {kind: _monotone(own) for kind, own in sorted(points.items())}
     gain = logits[:, weights.outputs.index(("gain", "gain"))]
     quantiles = tuple(map(_short, np.quantile(gain, np.linspace(0, 1, _QUANTILES))))
     return Weights(weights.outputs, weights.biases, weights.blocks, calibration, quantiles, weights.fitted_on)

@@ -220,3 +220,9 @@ MTBENCH_GAP: Final = 0.15  # of a judge's grade, 0 to 1
 MOST_SOLVED: Final = 0.5
 CHEAP_DID_WELL: Final = (0.4, 0.5, 0.1)
 CHEAP_FELL_SHORT: Final = (0.1, 0.5, 0.4)
+
+# Closed questions of which only two groups of models are known.
+BOUNDED_BY_OUTCOMES: Final = frozenset({"llmrouter_uiuc", "routellm_mmlu", "routellm_gsm8k"})
+CHEAP_SOLVED: Final = (0.8, 0.2, 0.0)
+DEAR_SOLVED: Final = (0.0, 0.5, 0.5)
+NONE_SOLVED: Final = (0.0, 0.2, 0.8)
