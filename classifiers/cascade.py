@@ -107,10 +107,7 @@ def _floored(verdict: Verdict, ask: Ask) -> Verdict:
     """An agent far into its work is not handed to the cheapest model for a short ask."""
     if ask.facts.tool_steps < _AGENTIC_STEPS or verdict.complexity != COMPLEXITIES[0]:
         return verdict
-    raised: Complexity = COMPLEXITIES[1]
-    return Verdict(
-        raised, verdict.task_type, verdict.domain, verdict.confidence, verdict.source, verdict.rule
-    )
+    return replace(verdict, complexity=COMPLEXITIES[1])
 
 
 def entry(verdict: Verdict, tiers: Sequence[str], min_confidence: float) -> tuple[str, bool]:

@@ -6,15 +6,18 @@ characters, the others in words. Nothing is lower-cased by locale, so the same t
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from classifiers.lexicon import KNOWN, LEXICON
 from classifiers.types import Ask
 
-# Latin words, numbers, scripts without spaces, words of other scripts, single signs.
+# Latin words, numbers, scripts without spaces, scripts whose vowels are marks, other words, single signs.
 _TOKEN: Final = re.compile(
-    r"[a-zà-öø-ɏḀ-ỿ]+|[0-9]+|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\W\d_]+|[^\w\s]"
+    r"[a-zà-öø-ɏḀ-ỿ]+|[0-9]+|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|"
+    r"[\u0900-\u0963\u0966-\u0dff]+|[^\W\d_]+|[^\w\s]"
 )
 # Full-width forms, ligatures, letters of formulas: the same letters in other dress.
 _FOLDABLE: Final = re.compile("[\u00a0\u2000-\u200a\u3000\uf900-\uffef\U0001d400-\U0001d7ff]")
@@ -56,9 +59,9 @@ def features(ask: Ask) -> Features:
     tokens = _TOKEN.findall(text)
     if len(tokens) > _MOST_TOKENS:
         tokens = tokens[:_HEAD_TOKENS] + tokens[_HEAD_TOKENS - _MOST_TOKENS :]
-    words = _words(tokens, plain=text.isascii())
+    words, named = _words(tokens, plain=text.isascii())
     material = _TOKEN.findall(_folded(ask.material)) if ask.material else ()
-    return Features(frozenset(words), _forms(ask.text, text, tokens), frozenset(material))
+    return Features(frozenset(words), (*_forms(ask.text, text, tokens), *_fields(named)), frozenset(material))
 
 
 def _folded(text: str) -> str:
@@ -70,15 +73,14 @@ def _folded(text: str) -> str:
     return text
 
 
-def _words(tokens: list[str], *, plain: bool) -> set[str]:
+def _words(tokens: list[str], *, plain: bool) -> tuple[set[str], set[str]]:
     """Words, the stems of long ones, and pairs; runs of unspaced script also as pieces of one to three signs.
 
-    `plain` text is ASCII and needs no second look.
+    `plain` text is ASCII and needs no second look. Also those of them that name a field.
     """
     found = set(tokens)
     others = [] if plain else [token for token in found if token >= _OTHER_SCRIPTS]
     found.update([token[:_STEM_CHARS] + "-" for token in found if len(token) > _STEM_CHARS])
-    found.update([before + " " + token for before, token in pairwise(tokens)])
     for token in others:
         if _unspaced(token):
             _grams(token, found)
@@ -87,8 +89,16 @@ def _words(tokens: list[str], *, plain: bool) -> set[str]:
             stem = token.removeprefix("ال")
             found.add(stem[:2] + "-")
             found.add(stem[:4] + "-")
+    named = found & KNOWN
+    found.update([before + " " + token for before, token in pairwise(tokens)])
     _first(tokens, found)
-    return found
+    return found, named
+
+
+def _fields(named: set[str]) -> list[str]:
+    """Which fields the words name, once and several times over."""
+    counts = Counter([field for word in named for field in LEXICON[word]])
+    return [f"@{field}{min(count, 4)}" for field, count in counts.items()] + [f"@{field}" for field in counts]
 
 
 def _first(tokens: list[str], found: set[str]) -> None:

@@ -172,6 +172,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "コミットメッセージを書いて",
         ),
         why="a summary of a diff in one line",
+        unless=r"\b(?:tool|script|linter|hook|parser|bot|app|program|generator|that (?:reads|checks|generates))\b",
         most_chars=200,
     ),
     Rule(

@@ -9,6 +9,7 @@ from typing import Final
 import re2
 
 _END: Final = r"[\s,.!?;:~…—–\-！。，、？)🙏😊🙂]"
+_STOP: Final = rf"(?:{_END}+|$)"
 _NAMES: Final = (
     r"(?:chat ?gpt|gpt|claude|gemini|assistant|ai|bot|there|all|everyone|team|friend|mate|guys|dear|sir)"
 )
@@ -16,19 +17,19 @@ _NAMES: Final = (
 _GREETINGS: Final = (
     (
         rf"(?:hi|hello|hey|hiya|greetings|good (?:morning|afternoon|evening|day)|"
-        rf"dear {_NAMES})(?:,? {_NAMES})*(?:{_END}+|$)"
+        rf"dear {_NAMES})(?:,? {_NAMES})*{_STOP}"
     ),
     r"i hope (?:you(?:'re| are)|this|all)[^.!?\n]{0,60}[.!?]+\s*",
     r"how are you(?: doing)?(?: today)?[?!.,]+\s*",
     (
         rf"(?:could|can|would|will) (?:you|u|someone|anyone) (?:please |kindly |possibly )?(?:help|"
         rf"assist)(?: me| us)?(?: out| with (?:this|something|the following|a (?:task|question|"
-        rf"problem)))?(?:,? please)?{_END}+"
+        rf"problem)))?(?:,? please)?{_STOP}"
     ),
     (
         rf"(?:i (?:have|had|got) (?:a|one|another) (?:quick |small |simple )?(?:question|request|task|"
         rf"problem)(?: for you)?|(?:quick|simple) question|please help(?: me| us)?(?: with (?:this|"
-        rf"the following))?|i need (?:some |your )?help(?: with (?:this|the following|something))?){_END}+"
+        rf"the following))?|i need (?:some |your )?help(?: with (?:this|the following|something))?){_STOP}"
     ),
     r"(?:(?:could|can|would|will) (?:you|u) (?:please |kindly |possibly )?|please,? |pls |plz |kindly )",
     (
@@ -37,18 +38,18 @@ _GREETINGS: Final = (
     ),
     (
         rf"(?:hola|buenos d[ií]as|buenas (?:tardes|noches)|oi|ol[áa]|bom dia|boa (?:tarde|noite)|bonjour|"
-        rf"bonsoir|salut|hallo|guten (?:tag|morgen|abend)|moin){_END}+"
+        rf"bonsoir|salut|hallo|guten (?:tag|morgen|abend)|moin){_STOP}"
     ),
     (
         rf"(?:¿?(?:podr[ií]as?|puedes?|me puedes?) ayudarme(?: con esto)?(?:,? por favor)?|"
         rf"(?:você )?(?:pode(?:ria)?|podes) (?:me )?ajudar(?:-me)?(?: com isso)?(?:,? por favor)?|"
         rf"(?:pouvez-vous|peux-tu|pourriez-vous) m'aider(?:,? s'il (?:vous|te) pla[iî]t)?|"
-        rf"(?:k[öo]nn(?:t)?en sie|kannst du|k[öo]nntest du) mir (?:bitte )?helfen){_END}+"
+        rf"(?:k[öo]nn(?:t)?en sie|kannst du|k[öo]nntest du) mir (?:bitte )?helfen){_STOP}"
     ),
-    rf"(?:por favor|s'il (?:vous|te) pla[iî]t|bitte|пожалуйста|прошу){_END}+",
+    rf"(?:por favor|s'il (?:vous|te) pla[iî]t|bitte|пожалуйста|прошу){_STOP}",
     (
         rf"(?:привет|здравствуйте|здравствуй|добрый (?:день|вечер)|доброе утро|(?:не )?(?:могли бы вы|можете|"
-        rf"можешь)(?: мне)?(?: пожалуйста)? помочь){_END}+"
+        rf"можешь)(?: мне)?(?: пожалуйста)? помочь){_STOP}"
     ),
     (
         r"(?:你好|您好|嗨|哈[喽啰]|早上好|下午好|晚上好|请问|麻烦(?:你|您)?|(?:你|您)?(?:能|"

@@ -17,7 +17,7 @@ from classifiers.weights_file import BLOCKS
 
 # A feature of fewer prompts than this tells of those prompts, not of asking.
 _LEAST_PROMPTS: Final = {"words": 4, "forms": 4, "material": 5}
-_FORM_VALUE: Final = 0.25
+_FORM_VALUE: Final = 0.5
 _MATERIAL_VALUE: Final = 1.5
 
 

@@ -7,10 +7,10 @@ from classifiers.asking.messages import looked_at
 from classifiers.types import Ask
 
 _ARTICLE: Final = (
-    "The river rises in low hills and flows eastward through several counties before it reaches the sea. Its banks were"
-    " settled early, and trade along the water shaped the towns that grew there. In the nineteenth century the embankments"
-    " were built of granite, and sewers were laid beneath the new roads. Engineers measured the tides for decades before"
-    " the barrier was raised, and the records they kept are still consulted by those who study floods. "
+    "The river rises in low hills and flows eastward through several counties before it reaches the sea. Its banks"
+    " were settled early, and trade along the water shaped the towns that grew there. In the nineteenth century the"
+    " embankments were built of granite, and sewers were laid beneath the new roads. Engineers measured the tides for"
+    " decades before the barrier was raised, and the records they kept are still consulted by those who study floods. "
 )
 _PROSE: Final = _ARTICLE * 7
 _PARAGRAPHS: Final = "\n\n".join([_ARTICLE.strip()] * 7)
@@ -19,8 +19,8 @@ _CODE: Final = "\n".join(
     for number in range(34)
 )
 _SYSTEM: Final = (
-    "You are an agent that works in a repository. Plan before you act, call tools one at a time, prove that each change is"
-    " right, debug failures step by step, and never stop before the architecture is sound. "
+    "You are an agent that works in a repository. Plan before you act, call tools one at a time, prove that each change"
+    " is right, debug failures step by step, and never stop before the architecture is sound. "
 ) * 30
 _TURNS: Final = 20
 _TOOLS: Final = 32

@@ -17,12 +17,12 @@ import numpy as np
 import orjson
 
 from classifiers.asking.messages import asked, looked_at
+from classifiers.cascade import entry
 from classifiers.fitting import choices, page, speed, verdicts
 from classifiers.fitting.disturbances import DISTURBANCES
 from classifiers.fitting.judged import MIN_CONFIDENCE, TIERS, Judge, Judged
 from classifiers.fitting.rows import DataMissing, Row, read
 from classifiers.fitting.train import WEIGHTS
-from classifiers.cascade import entry
 from classifiers.scorer import Scorer
 from classifiers.types import COMPLEXITIES
 from classifiers.weights_file import from_bytes
@@ -154,14 +154,14 @@ def main(arguments: Sequence[str]) -> int:
         try:
             found = report(read(given.data), weights)
         except DataMissing as missing:
-            print(f"no data: {missing}", file=sys.stderr)  # noqa: T201
+            print(f"no data: {missing}", file=sys.stderr)
             return _NO_DATA
         (DOCS / page.FIGURES).write_bytes(page.dumped(found))
     elif not given.page:
-        print("nothing to measure: ARGS='--data DIR', '--logs FILE' or '--page'", file=sys.stderr)  # noqa: T201
+        print("nothing to measure: ARGS='--data DIR', '--logs FILE' or '--page'", file=sys.stderr)
         return _NO_DATA
     for path in page.write(DOCS):
-        print(path)  # noqa: T201
+        print(path)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from classifiers.fitting import corpus as c
+from classifiers.fitting.labels import MEANINGS
 from classifiers.fitting.regression import Linear, fit_ridge, fit_softmax
 from classifiers.fitting.rows import Row
 from classifiers.scorer import Scorer, calibration_kind
@@ -18,14 +19,15 @@ _PENALTIES: Final = {
     "form": 3e-6,
     "outcome": 1e-3,
     "exam": 1e-5,
-    "gain": 3e-3,
-    "task_type": 1e-5,
-    "domain": 5e-6,
+    "gain": 6e-3,
+    "task_type": 3e-5,
+    "domain": 3e-5,
 }
 # These judge the ask alone: what was pasted beside it must not move them.
 _ASK_ALONE: Final = frozenset({"form", "exam", "task_type"})
 _HEADS: Final = ("form", "outcome", "exam", "gain", "task_type", "domain")
 _ROUNDS: Final = 60
+_BELIEF: Final = 24.0
 FOLDS: Final = 4
 _STEPS: Final = 8  # of a calibration
 _QUANTILES: Final = 33
@@ -43,10 +45,10 @@ def fit(rows: Sequence[Row], most_words: int, fitted_on: str) -> Weights:
     """Weights from `rows`, all of them: the caller leaves out what is held out."""
     corpus = c.Corpus.of(rows)
     wide = c.Vocabulary.of(corpus.found)
-    first = _heads(corpus, wide.matrix(corpus.found), wide.sizes, None)
+    first = _heads(corpus, wide.matrix(corpus.found), wide, None)
     vocabulary = c.Vocabulary.of(corpus.found, _worth_keeping(first, wide, most_words))
     matrix = vocabulary.matrix(corpus.found)
-    final = _heads(corpus, matrix, vocabulary.sizes, None)
+    final = _heads(corpus, matrix, vocabulary, None)
     weights = _rounded(final, vocabulary, fitted_on)
     return _calibrated(weights, corpus, vocabulary, matrix)
 
@@ -63,7 +65,7 @@ def fit_gain(corpus: c.Corpus, matrix: Any, fold: int) -> Linear:
     return _head("gain", matrix[known.prompts], known)
 
 
-def _heads(corpus: c.Corpus, matrix: Any, sizes: Sequence[int], fold: int | None) -> Fitted:
+def _heads(corpus: c.Corpus, matrix: Any, vocabulary: c.Vocabulary, fold: int | None) -> Fitted:
     """Fit every head on the rows outside `fold` (all rows when None)."""
     folds = folds_of(corpus)
     outputs: list[tuple[str, str]] = []
@@ -78,14 +80,15 @@ def _heads(corpus: c.Corpus, matrix: Any, sizes: Sequence[int], fold: int | None
         "task_type": (c.task_target, TASK_TYPES),
         "domain": (c.domain_target(names), names),
     }
-    ask_alone = sum(sizes[:2])
+    ask_alone = sum(vocabulary.sizes[:2])
     for head in _HEADS:
         target, labels = targets[head]
         known = c.known(corpus, target)
         if fold is not None:
             known = known.where(folds[known.prompts] != fold)
         width = ask_alone if head in _ASK_ALONE else matrix.shape[1]
-        linear = _head(head, matrix[known.prompts][:, :width], known)
+        prior = believed(head, labels, vocabulary)[:width]
+        linear = _head(head, matrix[known.prompts][:, :width], known, prior)
         weights = np.zeros((matrix.shape[1], len(labels)))
         weights[:width] = linear.weights
         outputs.extend((head, label) for label in labels)
@@ -94,10 +97,21 @@ def _heads(corpus: c.Corpus, matrix: Any, sizes: Sequence[int], fold: int | None
     return Fitted(tuple(outputs), Linear(np.hstack(columns), np.concatenate(biases)))
 
 
-def _head(head: str, rows: Any, known: c.Known) -> Linear:
+def believed(head: str, labels: Sequence[str], vocabulary: c.Vocabulary) -> Any:
+    """What fields named by words mean for an output, before any row is seen: rows of few sources know few words."""
+    prior = np.zeros((sum(vocabulary.sizes), len(labels)))
+    first = len(vocabulary.names["words"])
+    for place, name in enumerate(vocabulary.names["forms"]):
+        label = MEANINGS.get(head, {}).get(name)
+        if label in labels:
+            prior[first + place, labels.index(label)] = _BELIEF
+    return prior
+
+
+def _head(head: str, rows: Any, known: c.Known, prior: Any = 0.0) -> Linear:
     if head == "gain":
         return fit_ridge(rows, _within_sets(known), known.weights, _PENALTIES[head], _ROUNDS)
-    linear = fit_softmax(rows, known.targets, known.weights, _PENALTIES[head], _ROUNDS)
+    linear = fit_softmax(rows, known.targets, known.weights, _PENALTIES[head], _ROUNDS, prior)
     if head == "exam":  # two classes are one number
         return Linear(linear.weights[:, 1:] - linear.weights[:, :1], linear.biases[1:] - linear.biases[:1])
     centre = linear.weights.mean(
@@ -149,7 +163,7 @@ def _calibrated(weights: Weights, corpus: c.Corpus, vocabulary: c.Vocabulary, ma
     folds = folds_of(corpus)
     logits = np.zeros((matrix.shape[0], len(weights.outputs)))
     for fold in range(FOLDS):
-        partial = _heads(corpus, matrix, vocabulary.sizes, fold)
+        partial = _heads(corpus, matrix, vocabulary, fold)
         own = folds == fold
         logits[own] = partial.linear(matrix[own])
     scorer = Scorer(weights)

@@ -226,3 +226,23 @@ BOUNDED_BY_OUTCOMES: Final = frozenset({"llmrouter_uiuc", "routellm_mmlu", "rout
 CHEAP_SOLVED: Final = (0.8, 0.2, 0.0)
 DEAR_SOLVED: Final = (0.0, 0.5, 0.5)
 NONE_SOLVED: Final = (0.0, 0.2, 0.8)
+
+# What a field of the lexicon says about a request, by head.
+MEANINGS: Final[dict[str, dict[str, str]]] = {
+    "domain": {
+        "@code": "code",
+        "@writing": "writing",
+        "@math": "math",
+        "@translation": "translation",
+        "@summary": "summarization",
+        "@extraction": "extraction",
+        "@medicine": "medicine",
+        "@law": "law",
+    },
+    "task_type": {
+        "@debugging": "debugging",
+        "@review": "code_review",
+        "@making": "generation",
+        "@explaining": "explanation",
+    },
+}

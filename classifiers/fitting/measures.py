@@ -76,8 +76,8 @@ def interval(measure: Callable[[Any], float], rows: int) -> tuple[float, float]:
     """95 % of bootstrap resamples of `measure`, a function of row numbers, lie between these."""
     dice = np.random.default_rng(0)
     found = [measure(dice.integers(0, rows, rows)) for _ in range(_RESAMPLES)]
-    low, high = np.nanpercentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    ends: Any = np.nanpercentile(found, [2.5, 97.5])
+    return float(ends[0]), float(ends[1])
 
 
 def share_interval(hits: int, rows: int) -> tuple[float, float]:

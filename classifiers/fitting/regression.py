@@ -26,8 +26,15 @@ def softmax(logits: Any) -> Any:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def fit_softmax(rows: Any, targets: Any, row_weights: Any, penalty: float, rounds: int) -> Linear:
-    """`targets`: probabilities per class, a row each. `penalty`: of the squared weights, per unit of row weight."""
+def fit_softmax(
+    rows: Any, targets: Any, row_weights: Any, penalty: float, rounds: int, prior: Any = 0.0
+) -> Linear:
+    """Fit to `targets`, probabilities per class, a row each.
+
+    Args:
+        penalty: of the squared distance of the weights from `prior`, per unit of row weight.
+        prior: what the weights are believed to be before any row is seen; like the weights, or nothing.
+    """
     columns, classes = rows.shape[1], targets.shape[1]
     turned = sp.csr_matrix(rows.T)
     share = (row_weights / row_weights.sum())[:, None]
@@ -38,14 +45,14 @@ def fit_softmax(rows: Any, targets: Any, row_weights: Any, penalty: float, round
         found = softmax(logits)
         misfit = -float((share * targets * np.log(found + 1e-12)).sum())
         error = share * (found - targets)
-        slope = turned @ error + penalty * weights
-        return misfit + 0.5 * penalty * float((weights**2).sum()), np.concatenate(
+        slope = turned @ error + penalty * (weights - prior)
+        return misfit + 0.5 * penalty * float(((weights - prior) ** 2).sum()), np.concatenate(
             [slope.ravel(), error.sum(axis=0)]
         )
 
-    best = minimize(
-        loss, np.zeros(columns * classes + classes), jac=True, method="L-BFGS-B", options={"maxiter": rounds}
-    ).x
+    start = np.zeros(columns * classes + classes)
+    start[: columns * classes].reshape(columns, classes)[:] = prior
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": rounds}).x
     return Linear(best[: columns * classes].reshape(columns, classes), best[columns * classes :])
 
 

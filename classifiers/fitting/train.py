@@ -40,17 +40,17 @@ def main(arguments: Sequence[str]) -> int:
         print(
             "no data: make train-classifier ARGS='--data DIR'; docs/classification.md says what DIR holds",
             file=sys.stderr,
-        )  # noqa: T201
+        )
         return _NO_DATA
     try:
         rows = read(given.data)
     except DataMissing as missing:
-        print(f"no data: {missing}", file=sys.stderr)  # noqa: T201
+        print(f"no data: {missing}", file=sys.stderr)
         return _NO_DATA
     found = trained(rows, given.words)
     given.out.write_bytes(found)
     held_out = sum(row.held_out for row in rows)
-    print(f"{given.out}: {len(found)} bytes from {len(rows) - held_out} rows; {held_out} held out")  # noqa: T201
+    print(f"{given.out}: {len(found)} bytes from {len(rows) - held_out} rows; {held_out} held out")
     return 0
 
 
