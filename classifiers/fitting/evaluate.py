@@ -18,7 +18,7 @@ import orjson
 
 from classifiers.asking.messages import asked, looked_at
 from classifiers.cascade import entry
-from classifiers.fitting import choices, page, speed, verdicts
+from classifiers.fitting import choices, page, speed, unseen, verdicts
 from classifiers.fitting.disturbances import DISTURBANCES
 from classifiers.fitting.judged import MIN_CONFIDENCE, TIERS, Judge, Judged
 from classifiers.fitting.rows import DataMissing, Row, read
@@ -64,6 +64,7 @@ def report(rows: Sequence[Row], weights: bytes) -> dict[str, Any]:
         "rules": verdicts.rules(held_out),
         "pairs": {name: found for name, found in pairs.items() if found is not None},
         "crossed": choices.crossed(rows),
+        "unseen": unseen.measured(rows),
         "by_domain": {name: _by_domain(fitted, by_set[name], name) for name in choices.CHOICE_SETS},
         "disturbances": _disturbances(judge, [each for name in _CLAIMED for each in by_set[name]]),
         "cpu_us": speed.measured([row for row in rows if row.set == "arena_hard"], judge),

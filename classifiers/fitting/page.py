@@ -113,6 +113,7 @@ def _figures(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _sets(found)
     yield from _choices(found)
     yield from _kinds(found)
+    yield from _unseen(found)
     yield from _robust(found)
     yield from _missed(found)
 
@@ -286,6 +287,33 @@ def _choices(found: Mapping[str, Any]) -> Iterator[str]:
         ),
         domains,
     )
+
+
+def _unseen(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "### Sources nothing was learnt from\n"
+    yield "Fitted again without each source and all sets that share its prompts; measured on all of its given rows.\n"
+    head = (
+        "source",
+        "rows",
+        "cheapest tier",
+        "decided",
+        "too low",
+        "calibration error",
+        "lift",
+        "domain code",
+        "APGR",
+    )
+    rows = [
+        (
+            name,
+            one["rows"],
+            *(one.get(key) for key in ("cheapest", "decided", "under_routed", "calibration_error", "lift")),
+            _pair_of(one["code"]) if "code" in one else None,
+            one.get("apgr"),
+        )
+        for name, one in found["unseen"].items()
+    ]
+    yield from _table(head, rows)
 
 
 def _kinds(found: Mapping[str, Any]) -> Iterator[str]:
