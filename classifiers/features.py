@@ -22,8 +22,11 @@ _TOKEN: Final = re.compile(
 # Full-width forms, ligatures, letters of formulas: the same letters in other dress.
 _FOLDABLE: Final = re.compile("[\u00a0\u2000-\u200a\u3000\uf900-\uffef\U0001d400-\U0001d7ff]")
 _CODE_SIGNS: Final = "{;_=<[#`"
-_MATH_SIGNS: Final = "\\^$∑∫√≤≥≠→∀∃∈⊂∞±×÷π"
-_SENTENCE_ENDS: Final = (". ", "? ", "! ", ".\n", "?\n", "。", "！", "？", "؟", "।")
+_MATH_SIGN: Final = re.compile(r"[\\^$∑∫√≤≥≠→∀∃∈⊂∞±×÷π]")
+_COMMA: Final = re.compile("[,，、،]")
+_FULL_STOP: Final = re.compile("[。！？؟।]")
+_SCRIPTED: Final = re.compile("[\u0370-\u0dff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_SENTENCE_ENDS: Final = (". ", "? ", "! ", ".\n", "?\n")
 _OPTIONS: Final = tuple((f"\n{letter}.", f"\n{letter})", f"\n({letter})") for letter in "ABCDEFGHIJ")
 _SECOND_OPTION: Final = ("\nB", "\n(B")
 _BULLETS: Final = ("\n- ", "\n* ", "\n• ", "\n0. ", "\n0) ")
@@ -90,7 +93,7 @@ def _words(tokens: list[str], *, plain: bool) -> tuple[set[str], set[str]]:
             found.add(stem[:2] + "-")
             found.add(stem[:4] + "-")
     named = found & KNOWN
-    found.update([before + " " + token for before, token in pairwise(tokens)])
+    found.update(map(" ".join, pairwise(tokens)))
     _first(tokens, found)
     return found, named
 
@@ -122,8 +125,8 @@ def _grams(run: str, found: set[str]) -> None:
 
 def _forms(raw: str, text: str, tokens: list[str]) -> tuple[str, ...]:
     """Length, layout and density of signs, each as one of a few steps. Counting is left to `str.count`."""
-    chars, count = len(text), len(tokens) or 1
-    unspaced = not text.isascii() and any(map(_unspaced, tokens[:20]))
+    chars, count, plain = len(text), len(tokens) or 1, text.isascii()
+    unspaced = not plain and any(map(_unspaced, tokens[:20]))
     # Signs of unspaced scripts say about as much as three letters.
     length = 3 * chars if unspaced else chars
     words = text.count(" ") + text.count("\n") + 1
@@ -134,14 +137,15 @@ def _forms(raw: str, text: str, tokens: list[str]) -> tuple[str, ...]:
         else 0
     )
     code = sum(map(text.count, _CODE_SIGNS))
-    math = sum(map(text.count, _MATH_SIGNS[:3] if text.isascii() else _MATH_SIGNS))
-    commas = text.count(",") + (0 if text.isascii() else sum(map(text.count, "，、،")))
+    math = sum(map(text.count, "\\^$")) if plain else len(_MATH_SIGN.findall(text))
+    commas = text.count(",") if plain else len(_COMMA.findall(text))
+    sentences = sum(map(text.count, _SENTENCE_ENDS)) + (0 if plain else len(_FULL_STOP.findall(text)))
     digits = text.count("0")
     return (
         f"#chars{length.bit_length()}",
         f"#chars/{_half_steps(length)}",
         f"#words{words.bit_length()}",
-        f"#sentences{min(sum(map(text.count, _SENTENCE_ENDS)), 12).bit_length()}",
+        f"#sentences{min(sentences, 12).bit_length()}",
         f"#lines{min(text.count(chr(10)), 63).bit_length()}",
         f"#list{min(sum(map(text.count, _BULLETS)), 8).bit_length() if lined else 0}",
         f"#options{options}",
@@ -170,11 +174,12 @@ def _half_steps(chars: int) -> int:
 
 
 def _script(text: str) -> str:
+    """The script of the first letter that is not Latin."""
     if text.isascii():
         return "ascii"
-    for letter in text:
-        if letter >= "\u0250":
-            for name, first, last in _SCRIPTS:
-                if first <= letter <= last:
-                    return name
+    found = _SCRIPTED.search(text)
+    if found is not None:
+        for name, first, last in _SCRIPTS:
+            if first <= found[0] <= last:
+                return name
     return "latin"

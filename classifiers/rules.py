@@ -11,6 +11,7 @@ from classifiers.types import GENERAL, TASK_TYPES, Ask, Complexity, TaskType, Ve
 
 # A pattern an operator writes may not take more memory than this when compiled.
 _MOST_PROGRAM_BYTES: Final = 8 << 20
+_SHORT_CHARS: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,25 @@ class BadPattern(Exception):
 
     rule: str
     message: str
+
+
+class _Patterns:
+    """Some rules' patterns, searched for in one pass."""
+
+    def __init__(self, rules: Sequence[Rule], places: Sequence[int]) -> None:
+        self._places: Final = tuple(places)
+        self._set: Final = re2.Set.SearchSet(_options())
+        for place in self._places:
+            try:
+                self._set.Add(rules[place].pattern)
+            except re2.error as error:
+                raise BadPattern(rules[place].name, str(error)) from error
+        if self._places:
+            self._set.Compile()
+
+    def found(self, text: str) -> list[int]:
+        """Places of the rules whose patterns occur, in their order."""
+        return sorted(self._places[at] for at in self._set.Match(text) or ()) if self._places else []
 
 
 class Rules:
@@ -32,20 +52,17 @@ class Rules:
         """
         self._rules: Final = (*own, *rules)
         self._own_count: Final = len(own)
-        self._patterns: Final = re2.Set.SearchSet(_options())
-        for rule in self._rules:
-            try:
-                self._patterns.Add(rule.pattern)
-            except re2.error as error:
-                raise BadPattern(rule.name, str(error)) from error
-        self._patterns.Compile()
         self._unless: Final = tuple(_compiled(rule) for rule in self._rules)
+        # Most forms are short ones; a long ask is not searched for them.
+        self._short: Final = _Patterns(self._rules, range(len(self._rules)))
+        self._long: Final = _Patterns(
+            self._rules, [at for at, rule in enumerate(self._rules) if rule.most_chars > _SHORT_CHARS]
+        )
 
     def match(self, ask: Ask) -> Verdict | None:
         """The verdict of the rules that speak, or None when none does or they differ about complexity."""
-        speaking = [
-            index for index in sorted(self._patterns.Match(ask.text) or ()) if self._speaks(index, ask)
-        ]
+        patterns = self._short if len(ask.text) <= _SHORT_CHARS else self._long
+        speaking = [index for index in patterns.found(ask.text) if self._speaks(index, ask)]
         if not speaking:
             return None
         own = [index for index in speaking if index < self._own_count]

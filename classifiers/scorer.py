@@ -48,13 +48,13 @@ class Opinion:
 @dataclass(frozen=True, slots=True)
 class _Table:
     rows: dict[str, int]
+    names: frozenset[str]
     scales: tuple[float, ...]
 
     def sums(self, found: Iterable[str], unpack: Callable[[int], Sequence[int]]) -> tuple[int, Sequence[int]]:
         """How many of `found` are known, and the sum of their bytes per output."""
-        get = self.rows.get
-        known = [row for name in found if (row := get(name)) is not None]
-        return len(known), unpack(sum(known))
+        known = self.names.intersection(found)
+        return len(known), unpack(sum(map(self.rows.__getitem__, known)))
 
 
 class Scorer:
@@ -149,9 +149,8 @@ def load() -> Scorer:
 
 
 def _table(block: Block) -> _Table:
-    return _Table(
-        {name: _packed(row) for name, row in zip(block.names, block.rows, strict=True)}, block.scales
-    )
+    rows = {name: _packed(row) for name, row in zip(block.names, block.rows, strict=True)}
+    return _Table(rows, frozenset(rows), block.scales)
 
 
 def _packed(row: bytes) -> int:

@@ -51,6 +51,8 @@ def stripped(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
+    if "</" not in text[-_WRAPPED_CHARS:]:
+        return text
     for name in _WRAPPERS:
         end = text.rfind(f"</{name}>", max(0, len(text) - _WRAPPED_CHARS))
         if end < 0:

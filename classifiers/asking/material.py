@@ -10,6 +10,7 @@ from typing import Final
 
 import re2
 
+from classifiers.linear import Occurs
 from classifiers.types import Material
 
 # The ask as it is looked at. Its two ends say what is wanted; 2,000 characters hold 19 of 20 real ones whole.
@@ -43,7 +44,7 @@ _CODE_STARTS: Final = (
 _CODE_ENDS: Final = (";", "{", "}", "\\", "):", "];", ");", "},", "],", "/>", "</")
 _INDENTS: Final = ("    ", "\t")
 _LOG_STARTS: Final = ("Traceback", "at ", 'File "', "ERROR", "WARN", "INFO", "DEBUG", "FATAL")
-_LOG_LINE: Final = re2.compile(
+_LOG_LINE: Final = Occurs(
     r"^\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\d\d:\d\d:\d\d|(?:ERROR|WARN|INFO|DEBUG|FATAL))"
 )
 # What a line looks like.
@@ -56,13 +57,14 @@ _ADDRESS: Final = re2.compile(
     r"compute|calculate|prove|show|determine|input|output|tu|usted|por favor|vous|votre|bitte|sie|ich)\b"
     r"|[?？؟]|пожалуйста|мне |请|你|我|您|você|ください|주세요|من فضلك|कृपया"
 )
+_ADDRESSES: Final = Occurs(_ADDRESS.pattern)
 _ADDRESSES_PER_1000: Final = 6.0
 _MOST_DIGITS: Final = 0.02
 _HEADLINE: Final = 0.6
 # What an ask points at is looked at this far.
 _MATERIAL_CHARS: Final = 800
 # How requests begin; a paragraph that begins so is part of the ask.
-_IMPERATIVE: Final = re2.compile(
+_IMPERATIVE: Final = Occurs(
     r"(?i)^\W{0,4}(?:(?:please|now|then|next|finally|also|first)[, ]+)?(?:add|analy[sz]e|answer|apply|"
     r"assess|assume|attempt|avoid|brainstorm|"
     r"build|calculate|change|check|choose|cite|classify|code|come up|compare|complete|compose|compute|"
@@ -81,7 +83,7 @@ _IMPERATIVE: Final = re2.compile(
 )
 _FIRST_SENTENCE: Final = re2.compile(r"^[^.!?。！？؟।]{4,420}(?:[.!?؟]+\s|[。！？।])")
 _SENTENCE_END: Final = (".", "!", "?", ":", "。", "！", "？", "؟", "।", "：")
-_REFERS: Final = re2.compile(
+_REFERS: Final = Occurs(
     r"(?i)\b(?:this|these|the following|following|below|above|attached|provided|given|here is|here are|"
     r"here's|est[aeo]s?|siguientes?|"
     r"adjunto|ce(?:t|tte|s)?|suivante?s?|ci-dess\w+|diese[rsnm]?|folgende\w*|obige\w*|seguintes?|abaixo|"
@@ -122,7 +124,7 @@ def parted(text: str) -> Parts:
     at_an_end = bool(asks) and (blocks[0].kind is None or blocks[-1].kind is None)
     if not matter or not at_an_end or _strength(ask) == 0:
         return Parts(bounded(text))
-    refers = _REFERS.search(bounded(ask)) is not None
+    refers = _REFERS(bounded(ask))
     sample = "\n".join(block.text for block in matter)[:_MATERIAL_CHARS] if refers else ""
     kinds = tuple(dict.fromkeys(block.kind for block in matter if block.kind is not None))
     return Parts(bounded(ask), refers, sample, kinds)
@@ -140,11 +142,7 @@ def _strength(text: str) -> int:
     ends = text if len(text) <= 2 * _END_CHARS else text[:_END_CHARS] + "\n" + text[-_END_CHARS:]
     if not any(map(str.isalpha, ends)):
         return 0
-    if (
-        text.rstrip().endswith(("?", "？", "؟"))
-        or _IMPERATIVE.match(text[:_IMPERATIVE_CHARS])
-        or _ADDRESS.search(ends)
-    ):
+    if text.rstrip().endswith(("?", "？", "؟")) or _IMPERATIVE(text[:_IMPERATIVE_CHARS]) or _ADDRESSES(ends):
         return 2
     if text.rstrip().endswith(_SENTENCE_END) or not text.isascii():
         return 1
@@ -192,7 +190,7 @@ def _flag(line: str) -> str:
         return _LIST
     if _is_code(line, own):
         return _CODE
-    if own.startswith(_LOG_STARTS) or (own[0] in "[0123456789" and _LOG_LINE.match(own) is not None):
+    if own.startswith(_LOG_STARTS) or (own[0] in "[0123456789" and _LOG_LINE(own)):
         return _LOG
     return _PLAIN if len(own) >= _LEAST_LINE_OF_ASK and own[0] != "[" else _SHORT
 
@@ -272,7 +270,7 @@ def _first_sentence(line: str) -> list[str]:
 
 def _is_prose(texts: list[str]) -> bool:
     """Long running text that addresses nobody."""
-    if any(_IMPERATIVE.match(text[:_IMPERATIVE_CHARS]) for text in texts):
+    if any(_IMPERATIVE(text[:_IMPERATIVE_CHARS]) for text in texts):
         return False
     joined = "\n".join(texts)
     lines = joined.split("\n")

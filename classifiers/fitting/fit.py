@@ -16,9 +16,9 @@ from classifiers.weights_file import BLOCKS, Block, Weights
 
 # Found by cross-validation over the prompts not held out.
 _PENALTIES: Final = {
-    "form": 3e-6,
+    "form": 1e-4,
     "outcome": 1e-3,
-    "exam": 1e-5,
+    "exam": 3e-5,
     "gain": 6e-3,
     "task_type": 3e-5,
     "domain": 3e-5,

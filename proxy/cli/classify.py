@@ -45,6 +45,7 @@ def classify(
     cascade = Cascade(_rules(classifier), scorer)
     thresholds = THRESHOLDS.get(mode, Thresholds())
     rows = [("1", looked_at([{"role": "user", "content": text}]))] if path is None else _asks(path)
+    out = sys.stdout.buffer
     if not as_json:
         click.secho(_line(_COLUMNS), bold=True)
     for name, ask in rows:
@@ -52,7 +53,10 @@ def classify(
         row = _row(name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
         if scores:
             row |= _scores(scorer, ask)
-        click.echo(orjson.dumps(row) if as_json else _line([row[column] for column in row]))
+        if as_json:
+            out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        else:
+            click.echo(_line([*row.values()]))
 
 
 def _tiers(settings: Settings, mode: str) -> Sequence[str]:
