@@ -98,9 +98,4 @@ def _options() -> re2.Options:
 
 
 def _compiled(rule: Rule) -> "re2._Regexp | None":
-    if not rule.unless:
-        return None
-    try:
-        return re2.compile(rule.unless, _options())
-    except re2.error as error:
-        raise BadPattern(rule.name, str(error)) from error
+    return re2.compile(rule.unless, _options()) if rule.unless else None

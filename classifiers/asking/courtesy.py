@@ -3,7 +3,6 @@
 They say nothing about how hard it is, yet word lists are pushed up and down by them.
 """
 
-import re
 from typing import Final
 
 import re2
@@ -125,12 +124,13 @@ _ROLE: Final = (
     ),
     r"(?:take a deep breath|(?:let's )?think step[- ]by[- ]step)[^.!?\n]{0,60}[.!,:\n]+\s*",
 )
-_HEAD: Final = re.compile("(?:" + "|".join((*_GREETINGS, *_ROLE)) + ")", re.IGNORECASE)
+_HEAD: Final = re2.compile("(?i)^(?:" + "|".join((*_GREETINGS, *_ROLE)) + ")")
 _TAIL: Final = re2.compile(
     r"(?i)(?:^|[\s.!?,;:。！？،؟।)\"'`])(?:" + "|".join((*_THANKS, *_FRAMING)) + rf"){_END}*$"
 )
 # Courtesies are short, and a few of them are all that people write.
 _MOST_ROUNDS: Final = 6
+_HEAD_CHARS: Final = 600
 _TAIL_CHARS: Final = 160
 
 
@@ -138,7 +138,7 @@ def without_courtesies(text: str) -> str:
     """The ask alone; the text itself when it is nothing but courtesy. Looks at the ends only."""
     head = text.strip()
     for _ in range(_MOST_ROUNDS):
-        found = _HEAD.match(head)
+        found = _HEAD.match(head[:_HEAD_CHARS])
         if found is None or not found.end():
             break
         head = head[found.end() :].lstrip()

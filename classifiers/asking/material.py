@@ -81,7 +81,12 @@ _IMPERATIVE: Final = Occurs(
     r"use|verify|what|when|where|"
     r"which|who|whom|whose|why|write|you are|act as)\b"
 )
-_FIRST_SENTENCE: Final = re2.compile(r"^[^.!?。！？؟।]{4,420}(?:[.!?؟]+\s|[。！？।])")
+# A sentence ends at its mark, or where a small word with a capital begins the next although the mark is missing.
+_FIRST_SENTENCE: Final = re2.compile(
+    r"^([^.!?。！？؟।]{4,420}?)([.!?؟]+\s|[。！？।]|"
+    r"\s(?:The|A|An|In|On|At|It|This|These|There|When|While|After|Before|For|As|He|She|They|We|By|From|Its|His|Her|Once|During|"
+    r"Many|Most|Some|One|Although|However|With|Since|Each|Every|Few|If) [a-z])"
+)
 _SENTENCE_END: Final = (".", "!", "?", ":", "。", "！", "？", "؟", "।", "：")
 _REFERS: Final = Occurs(
     r"(?i)\b(?:this|these|the following|following|below|above|attached|provided|given|here is|here are|"
@@ -264,8 +269,11 @@ def _without_prose(blocks: list[_Block]) -> list[_Block]:
 
 
 def _first_sentence(line: str) -> list[str]:
-    end = _FIRST_SENTENCE.match(line)
-    return [line[: end.end()], line[end.end() :]] if end is not None else [line]
+    found = _FIRST_SENTENCE.match(line)
+    if found is None:
+        return [line]
+    end = found.end(1) if found[2][:1].isspace() else found.end(2)
+    return [line[:end].strip(), line[end:].strip()]
 
 
 def _is_prose(texts: list[str]) -> bool:

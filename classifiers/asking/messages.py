@@ -82,6 +82,16 @@ def _content(content: object) -> tuple[str, tuple[str, ...], int]:
     return "\n\n".join(texts), tuple(kinds), results
 
 
+def _chars(content: object) -> int:
+    """Characters of text, without putting it together."""
+    if isinstance(content, str):
+        return len(content)
+    if not isinstance(content, Sequence):
+        return 0
+    texts = (part.get("text") for part in content if isinstance(part, Mapping))
+    return sum(len(text) for text in texts if isinstance(text, str))
+
+
 def _facts(
     messages: Sequence[Mapping[str, Any]],
     position: int,
@@ -93,7 +103,7 @@ def _facts(
     system_chars = history_chars = turns = 0
     for index, message in enumerate(messages):
         content = message.get("content")
-        chars = len(content) if isinstance(content, str) else len(_content(content)[0])
+        chars = _chars(content)
         role = message.get("role")
         if role in _SYSTEM_ROLES:
             system_chars += chars

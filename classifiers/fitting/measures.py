@@ -27,9 +27,10 @@ def recovered(scores: Any, cheap: Any, dear: Any) -> Any:
 
 
 def apgr(scores: Any, cheap: Any, dear: Any) -> float:
-    """Area of the performance gap recovered; 0.5 is what a random order recovers."""
+    """Area of the performance gap recovered; 0.5 is what a random order recovers, and nan where there is no gap."""
     curve = recovered(scores, cheap, dear)
-    return float(np.mean((curve - curve[0]) / (curve[-1] - curve[0])))
+    gap = curve[-1] - curve[0]
+    return float(np.mean((curve - curve[0]) / gap)) if gap else float("nan")
 
 
 def calls_for(share: float, scores: Any, cheap: Any, dear: Any) -> float:

@@ -133,3 +133,27 @@ def test_doubt_moves_one_entry_up_within_the_mode(given: Verdict, expected: tupl
 def test_a_mode_with_one_tier_is_never_raised() -> None:
     """In a direct mode the next entry is the same tier."""
     assert ("premium", False) == entry(verdict(confidence=0.1), ("premium",) * 3, 0.6)
+
+
+def test_a_risky_verdict_is_not_made() -> None:
+    """Where the truth may well be harder, the scorer does not decide an open ask; what it is about is kept."""
+    ask = asked("Compare REST and message queues for internal services")
+    found = CASCADE.judge(ask, Thresholds(most_risk=-1.0))
+    assert isinstance(found, Undecided)
+    assert ("moderate", "explanation", "default") == (
+        found.fallback.complexity,
+        found.fallback.task_type,
+        found.fallback.source,
+    )
+
+
+def test_a_complex_verdict_needs_less_confidence() -> None:
+    """Nothing lies above it, so doubt cannot raise it."""
+    ask = asked(
+        "Plan the migration of our ledger to another database with replication, audits, back-outs and no downtime"
+    )
+    assert (
+        settled(CASCADE.judge(ask, Thresholds(least_confidence=1.1, ask_micro_below=0.0))).complexity
+        == "complex"
+    )
+    assert settled(CASCADE.judge(ask, Thresholds(least_complex_confidence=1.1))).source == "default"

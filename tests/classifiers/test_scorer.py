@@ -138,3 +138,13 @@ def test_every_language_is_known_by_some_words() -> None:
     known = [SHIPPED.logits(Ask(text))[1] for text in texts]
     assert min(known) >= 3
     assert all(features(Ask(text)).words for text in texts)
+
+
+def test_difficulty_is_a_share_of_what_was_fitted() -> None:
+    """Below the least gain it is 0, above the greatest 1, and between two quantiles in proportion."""
+    found = {
+        step: scorer({"alpha": row(gain=step), "beta": row()}).score(Ask("alpha beta"))
+        for step in (-100, 0, 5, 100)
+    }
+    assert [0.0, 0.5, 1.0] == [pytest.approx(found[step].difficulty) for step in (-100, 0, 100)]  # type: ignore[union-attr] # two known words
+    assert 0.5 < found[5].difficulty < 1.0  # type: ignore[union-attr] # two known words

@@ -41,3 +41,30 @@ def test_a_long_text_is_cut_to_its_two_ends() -> None:
     assert len(found) <= HEAD_CHARS + TAIL_CHARS + 2
     assert found.startswith("Summarise.")
     assert found.endswith("What is the gist?")
+
+
+def test_a_long_envelope_behind_a_long_text_is_cut() -> None:
+    """The last words of the user are found although what an agent adds behind them is longer than what is looked at."""
+    text = (
+        "Here is my diary. " * 500
+        + "What is the gist?"
+        + f"<system-reminder>{FILLER}</system-reminder>\n" * 2
+    )
+    assert stripped(text).endswith("What is the gist?")
+
+
+def test_a_tag_that_only_ends_is_the_users() -> None:
+    """A closing tag without an opening one is kept, at the end of a long text as in a short one."""
+    text = "y" * 9_000 + " closes here </system-reminder>"
+    assert stripped(text).endswith("closes here </system-reminder>")
+    assert stripped("a </b>") == "a </b>"
+
+
+def test_an_open_tag_among_closed_ones() -> None:
+    """What cannot be cut does not keep the next envelope from being cut."""
+    assert stripped("Why <context> and <rules>be brief</rules>?") == "Why <context> and ?"
+
+
+def test_envelopes_alone_can_make_a_message_long() -> None:
+    """A short ask before a very long envelope is found whole."""
+    assert stripped(f"What is a mutex?<file>{FILLER * 10}</file>") == "What is a mutex?"

@@ -18,6 +18,9 @@ ASK = "Compare optimistic and pessimistic locking"
     [
         (f"{ASK}\n\n{PROSE}", "prose"),
         (f"{PROSE}\n\n{ASK}", "prose"),
+        (f"{ASK} {PROSE}", "prose"),
+        (f"{ASK}\nresult = run(1)\nprint(result)\nclose(result)" + " " * 300, "code"),
+        (f"first = open(path)\nrows = first.read()\nprint(rows)\n{ASK}" + " " * 300, "code"),
         (f"{ASK}\n{PROSE}", "prose"),
         (f"{ASK}\n\n```python\n{CODE}```", "code"),
         (f"{ASK}\n\n{CODE}", "code"),
@@ -63,3 +66,32 @@ def test_the_ask_is_bounded() -> None:
     """A request of any length is looked at by its two ends."""
     text = "Please implement this. " * 1_000
     assert len(parted(text).ask) <= HEAD_CHARS + TAIL_CHARS + 2
+
+
+def test_a_headline_or_figures_are_no_ask() -> None:
+    """The title of a pasted story is not what is wanted, and neither is a row of numbers: the whole is looked at."""
+    story = f"The Sound Beneath The Hills\n\n{PROSE}"
+    assert parted(story).ask == bounded(story)
+    numbers = f"12 13 14\n\n{PROSE}"
+    assert parted(numbers).ask == bounded(numbers)
+
+
+def test_a_list_beside_an_ask_belongs_to_it() -> None:
+    """Points of a list are requirements, however long their lines are."""
+    text = f"{ASK}\n\n" + "\n".join(f"- {PROSE[:200]}" for _ in range(5))
+    assert parted(text).ask == bounded(text)
+
+
+def test_a_line_that_only_looks_like_code_is_not_material() -> None:
+    """One assignment or call alone may be the request itself."""
+    text = (
+        "Simplify the following for me and say why it holds.\n\nx = (a + b) * (a - b)\n\n"
+        + "Use plain words. " * 20
+    )
+    assert "x = (a + b)" in parted(text).ask
+
+
+def test_a_line_without_a_sentence_is_left_whole() -> None:
+    """Where no first sentence can be told, nothing is cut."""
+    text = "word " * 400
+    assert parted(text).ask == bounded(text)
