@@ -164,11 +164,49 @@ def _headline(found: Mapping[str, Any]) -> Iterator[str]:
                 ".50 / .13",
             ),
             ("expected calibration error, mean over sets", found["mean"]["calibration_error"], "<= .08", ""),
+            *_least_and_worst(found),
+            *_routing_bars(found),
             ("CPU, 1 kB cut from real requests", f"{cpu['1 kB']:.0f} us", "<= 300 us", "390 us, 3 ms"),
             ("CPU, 100 kB", f"{cpu['100 kB']:.0f} us", "<= 2 ms", ""),
             ("CPU, 1 MB", f"{cpu['1 MB']:.0f} us", "<= 5 ms", ""),
         ],
     )
+
+
+def _least_and_worst(found: Mapping[str, Any]) -> Iterator[tuple[str, object, str, str]]:
+    languages = {name: one["accuracy"] for name, one in found["languages"].items()}
+    if languages:
+        least = min(languages, key=languages.__getitem__)
+        yield (f"least accurate language ({least})", _percent(languages[least]), ">= 80 %", "")
+    shares = {
+        f"{disturbance}, {name}": share
+        for name, own in found["disturbances"].items()
+        for disturbance, share in own.items()
+    }
+    worst = min(shares, key=shares.__getitem__)
+    yield (
+        f"verdicts unchanged, worst disturbance ({worst})",
+        _percent(shares[worst]),
+        ">= 90 %",
+        "0 to 30 % for several",
+    )
+
+
+def _routing_bars(found: Mapping[str, Any]) -> Iterator[tuple[str, object, str, str]]:
+    published = {"routellm_mmlu": "published .603", "routellm_gsm8k": "published .622", "llmrouter_uiuc": ""}
+    bars = {"routellm_mmlu": ".60", "routellm_gsm8k": ".57", "llmrouter_uiuc": ".66"}
+    for name, bar in bars.items():
+        if name in found["crossed"]:
+            yield (
+                f"APGR, {name}, cross-validated",
+                found["crossed"][name]["apgr"],
+                f">= {bar}",
+                published[name],
+            )
+    for name, one in found["by_domain"].items():
+        own = one["as_good_as_single"]
+        told = f"{own['accuracy']:.3f} at {_percent(own['cost_share'])}, single {one['accuracy']:.3f}"
+        yield (f"a model per guessed domain, {name}", told, "as good at <= 85 %", "78 to 82 %")
 
 
 def _pair_of(row: Sequence[float]) -> str:

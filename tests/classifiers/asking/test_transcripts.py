@@ -18,6 +18,16 @@ PAST = (
         (f"What is a mutex?\n\nConversation so far:\n{PAST}", "What is a mutex?"),
         (f"{PAST}User: What is a mutex?\nAssistant:", "What is a mutex?"),
         ("**Human:** hi\n**AI:** hello\n**Human:** What is a mutex?", "What is a mutex?"),
+        (f"{PAST}What is a mutex?", "What is a mutex?"),
+        ("### User\nhi\n### Assistant\nhello\n### User\nWhat is a mutex?", "What is a mutex?"),
+        ("[user]\nhi\n[assistant]\nhello\n[user]\nWhat is a mutex?", "What is a mutex?"),
+        (
+            (
+                "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nhello<|im_end|>\n"
+                "<|im_start|>user\nWhat is a mutex?<|im_end|>"
+            ),
+            "What is a mutex?",
+        ),
         ("用户：你好\n助手：你好\n用户：什么是互斥锁？", "什么是互斥锁？"),
     ],
 )
