@@ -204,5 +204,5 @@ def _monotone(points: Sequence[tuple[float, float, float]]) -> tuple[tuple[float
 
 
 def _short(value: float) -> float:
-    """Six digits: beyond what the rows can tell, and proof against the last bits of a sum."""
-    return float(f"{value:.6g}")
+    """Four digits, as many as the rows can tell: the last bits of a sum differ between machines."""
+    return float(f"{value:.4g}")
