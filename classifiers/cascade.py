@@ -48,9 +48,9 @@ class Cascade:
         self._scorer: Final = scorer
 
     def judge(self, ask: Ask, thresholds: Thresholds) -> Verdict | Undecided:
-        """A verdict, or Undecided where a micro-classifier should be asked (never below a threshold of 0)."""
+        """A verdict, or Undecided where a micro-classifier should be asked (never where its threshold is 0)."""
         if not ask.text:
-            return Undecided(_default(GENERAL))
+            return _left_open(_default(GENERAL), thresholds)
         spoken = self._rules.match(ask)
         if spoken is not None and spoken.domain != GENERAL:
             return _floored(spoken, ask)
@@ -58,9 +58,9 @@ class Cascade:
         if spoken is not None:
             return _floored(spoken if opinion is None else _named(spoken, opinion), ask)
         if opinion is None:
-            return Undecided(_default(GENERAL))
+            return _left_open(_default(GENERAL), thresholds)
         if not _believed(opinion, thresholds):
-            return Undecided(_floored(_default(_domain(opinion, ask), opinion), ask))
+            return _left_open(_floored(_default(_domain(opinion, ask), opinion), ask), thresholds)
         verdict = _floored(
             Verdict(
                 opinion.complexity,
@@ -71,7 +71,12 @@ class Cascade:
             ),
             ask,
         )
-        return Undecided(verdict) if verdict.confidence < thresholds.ask_micro_below else verdict
+        return _left_open(verdict, thresholds) if verdict.confidence < thresholds.ask_micro_below else verdict
+
+
+def _left_open(fallback: Verdict, thresholds: Thresholds) -> Verdict | Undecided:
+    """Undecided, or the fallback itself where a micro-classifier is never asked."""
+    return Undecided(fallback) if thresholds.ask_micro_below > 0 else fallback
 
 
 def settled(judged: Verdict | Undecided) -> Verdict:

@@ -54,6 +54,8 @@ def asked(prompt: str) -> Ask:
 
 
 def _ask(own: str, facts: Facts) -> Ask:
+    if not own.isascii():  # half a surrogate pair is no text, and RE2 refuses it
+        own = own.encode("utf-8", "replace").decode()
     parts = parted(last_turn(own))
     text = without_courtesies(parts.ask)
     return Ask(text, parts.refers, parts.material, replace(facts, materials=parts.materials))

@@ -64,8 +64,8 @@ def test_doubt_asks_the_micro_classifier_and_keeps_the_scorers_word() -> None:
 @pytest.mark.parametrize("mode", ["frugal", "premium"])
 def test_direct_modes_never_ask(mode: str) -> None:
     """Where every verdict means the same tier, a scorer's doubt is not worth a call."""
-    found = CASCADE.judge(asked("Which of these is a mammal?\nA. trout\nB. bat\nC. newt"), THRESHOLDS[mode])
-    assert isinstance(found, Verdict)
+    for text in ("Which of these is a mammal?\nA. trout\nB. bat\nC. newt", "xqzv wvkj", ""):
+        assert isinstance(CASCADE.judge(asked(text), THRESHOLDS[mode]), Verdict)
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,8 @@ def test_a_bare_prompt() -> None:
     """A prompt is a conversation of one message."""
     assert isinstance(asked("What is a mutex?"), Ask)
     assert asked("What is a mutex?").text == "What is a mutex?"
+
+
+def test_half_a_surrogate_pair_is_looked_at_as_a_question_mark() -> None:
+    """A broken text, as a terminal may hand over, never fails."""
+    assert asked("What is \ud800 a mutex").text == "What is ? a mutex"
