@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt bench record catalogue-rank catalogue-check clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt bench record catalogue-rank catalogue-check train-classifier eval-routing clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,18 @@ fmt: .venv/.development ## format and repair what can be repaired
 
 bench: .venv/.development ## CPU per request and per chunk beside a reference relay, in one run
 	$(BIN)/python -m tests.bench.run $(ARGS)
+
+# One thread: sums in one order, so the same rows give the same bytes.
+.venv/.fitting: uv.lock pyproject.toml | .venv/.development
+	$(UV) sync --quiet --locked --inexact --group fitting --python $(PYTHON)
+	@touch $@
+
+train-classifier: .venv/.fitting ## fit the scorer's weights from labelled rows (ARGS="--data DIR")
+	@$(BIN)/pytest -q tests/classifiers/fitting
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m classifiers.fitting.train $(ARGS)
+
+eval-routing: .venv/.fitting ## measure the classification on rows not fitted on, write docs/classification.* (ARGS="--data DIR")
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m classifiers.fitting.evaluate $(ARGS)
 
 record: .venv/.development ## one exchange with a provider as a case for the tests (see CONTRIBUTING.md for ARGS)
 	$(BIN)/python -m tests.support.record $(ARGS)

@@ -1,1 +1,1 @@
-"""Training of the scorer; never imported at run time. Planned."""
+"""Fits the scorer and measures the classification; needs numpy and scipy, never imported at run time."""

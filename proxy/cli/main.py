@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "serve": ("proxy.cli.serve", "Start the gateway."),
     "check": ("proxy.cli.check", "Check a configuration without starting anything."),
     "catalogue": ("proxy.cli.catalogue", "Models, prices and quality, and how they are kept right."),
+    "classify": ("proxy.cli.classify", "Show what requests would be taken for."),
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),

@@ -1,0 +1,131 @@
+"""`headgate classify`: what would this request be taken for? Nothing is called, nothing is started."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+
+from classifiers.asking.messages import looked_at
+from classifiers.cascade import THRESHOLDS, Cascade, Thresholds, entry, settled
+from classifiers.rules import BadPattern, Rules, own_rule
+from classifiers.scorer import Scorer, load
+from classifiers.types import Ask, Verdict
+from proxy.cli.configuration import WRONG_CONFIGURATION, read_or_exit
+from proxy.settings.schema import DEFAULT_MODES, Classifier, Settings
+
+_COLUMNS: Final = ("id", "complexity", "task_type", "domain", "confidence", "source", "rule", "tier")
+_WIDTHS: Final = (18, 10, 12, 16, 10, 8, 24, 10)
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help='JSON lines of {"id", "prompt"} or {"id", "messages"}, with "tools" if any; - is standard input.',
+)
+@click.option("--mode", default="balanced", show_default=True, help="Whose tier is shown.")
+@click.option("--config", type=click.Path(path_type=Path), help="For own rules, modes and min_confidence.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--scores", is_flag=True, help="Add the scorer's difficulty (0 to 1) and its probabilities.")
+def classify(
+    text: str | None, path: Path | None, mode: str, config: Path | None, *, as_json: bool, scores: bool
+) -> None:
+    """Show the verdict on TEXT, or on every line of a file, by rules and scorer."""
+    if (text is None) == (path is None):
+        raise click.UsageError("give a text or --file, one of the two")
+    settings = read_or_exit(config, {}).settings
+    tiers = _tiers(settings, mode)
+    classifier = settings.routing.classifier
+    scorer = load()
+    cascade = Cascade(_rules(classifier), scorer)
+    thresholds = THRESHOLDS.get(mode, Thresholds())
+    rows = [("1", looked_at([{"role": "user", "content": text}]))] if path is None else _asks(path)
+    out = sys.stdout.buffer
+    if not as_json:
+        click.secho(_line(_COLUMNS), bold=True)
+    for name, ask in rows:
+        verdict = settled(cascade.judge(ask, thresholds))
+        row = _row(name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
+        if scores:
+            row |= _scores(scorer, ask)
+        if as_json:
+            out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        else:
+            click.echo(_line([*row.values()]))
+
+
+def _tiers(settings: Settings, mode: str) -> Sequence[str]:
+    """The mode's three tiers; one that the catalogue cannot serve here is still shown by its default."""
+    modes = {**DEFAULT_MODES, **settings.routing.modes}
+    if mode not in modes:
+        raise click.UsageError(f"no mode is called {mode!r}; there are {', '.join(sorted(modes))}")
+    return modes[mode]
+
+
+def _rules(classifier: Classifier) -> Rules:
+    own = [own_rule(rule.name, rule.pattern, rule.complexity, rule.task_type) for rule in classifier.rules]
+    try:
+        return Rules(own=own)
+    except BadPattern as problem:
+        at = next(index for index, rule in enumerate(classifier.rules) if rule.name == problem.rule)
+        click.echo(f"problem: routing.classifier.rules[{at}].pattern: {problem.message}", err=True)
+        sys.exit(WRONG_CONFIGURATION)
+
+
+def _asks(path: Path) -> Iterator[tuple[str, Ask]]:
+    with click.open_file(str(path), "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _ask(line, number)
+
+
+def _ask(line: bytes, number: int) -> tuple[str, Ask]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise click.ClickException(f"line {number}: not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise click.ClickException(f"line {number}: not an object")
+    messages: object = row.get("messages")
+    if messages is None and isinstance(row.get("prompt"), str):
+        messages = [{"role": "user", "content": row["prompt"]}]
+    if not isinstance(messages, list) or not all(isinstance(each, Mapping) for each in messages):
+        raise click.ClickException(f'line {number}: needs "prompt", a text, or "messages", a list of objects')
+    tools = row.get("tools")
+    return str(row.get("id", number)), looked_at(messages, len(tools) if isinstance(tools, list) else 0)
+
+
+def _row(name: str, verdict: Verdict, tier: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "complexity": verdict.complexity,
+        "task_type": verdict.task_type,
+        "domain": verdict.domain,
+        "confidence": verdict.confidence,
+        "source": verdict.source,
+        "rule": verdict.rule,
+        "tier": tier,
+    }
+
+
+def _scores(scorer: Scorer, ask: Ask) -> dict[str, Any]:
+    opinion = scorer.score(ask)
+    if opinion is None:
+        return {"difficulty": None, "probabilities": None}
+    return {
+        "difficulty": round(opinion.difficulty, 4),
+        "probabilities": [round(each, 4) for each in opinion.probabilities],
+    }
+
+
+def _line(values: Sequence[object]) -> str:
+    padded = (
+        str("-" if value is None else value).ljust(width)
+        for value, width in zip(values, _WIDTHS, strict=False)
+    )
+    return " ".join((*padded, *map(str, values[len(_WIDTHS) :]))).rstrip()
