@@ -59,7 +59,7 @@ def Rising(key: str) -> AfterValidator:  # noqa: N802 - stands among the annotat
     def check(entries: tuple[Any, ...]) -> tuple[Any, ...]:
         values = [getattr(entry, key) for entry in entries]
         if any(after <= before for before, after in pairwise(values)):
-            raise _refused(f"{key} must grow from one entry to the next")
+            raise refused(f"{key} must grow from one entry to the next")
         return entries
 
     return AfterValidator(check)
