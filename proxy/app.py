@@ -84,6 +84,7 @@ class Gateway:
         self._admin_key_digest, self.new_admin_key = _admin_key(loaded)
         self.metrics = Metrics()
         self._not_ready: str | None = "starting"
+        self._back = asyncio.Event()
         self.app: Any = None
 
     @property
@@ -140,7 +141,7 @@ class Gateway:
                 for prefix in _PREFIXES
             }
             self.app = Door(
-                Router(self._routes(calls, directory), redirect_slashes=False),
+                Router(self._routes(calls, directory, store), redirect_slashes=False),
                 calls,
                 lookup,
                 admin_key_digest=self._admin_key_digest,
@@ -151,7 +152,7 @@ class Gateway:
             stack.push_async_callback(_cancelled, syncing)
             yield
 
-    def _routes(self, calls: Mapping[str, Call], directory: Directory) -> list[Route]:
+    def _routes(self, calls: Mapping[str, Call], directory: Directory, store: Store) -> list[Route]:
         settings = self._settings
         models = Models(self._catalogue, started_s=int(_wall_clock_s()))
         probes = Probes(self.metrics, lambda: self._not_ready)
@@ -166,7 +167,7 @@ class Gateway:
             Route("/livez", probes.livez, methods=["GET"]),
             Route("/readyz", probes.readyz, methods=["GET"]),
             Route("/metrics", probes.metrics, methods=["GET"]),
-            *admin_routes(directory, default_limits=settings.limits.defaults.named()),
+            *admin_routes(directory, store, default_limits=settings.limits.defaults.named()),
         ]
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
@@ -177,11 +178,25 @@ class Gateway:
             server.start()
             stack.callback(server.stop)
             address = server.address
-        store = Store(address, timeout_ms=redis.timeout_ms, on_down=self._store_down, on_up=self._store_up)
+        store = Store(
+            address,
+            timeout_ms=redis.timeout_ms,
+            on_down=self._store_down,
+            on_up=self._store_up,
+            identity_file=self._identity_file(),
+        )
         self.metrics.store_up = True
         await store.open()
         stack.push_async_callback(store.close)
         return store
+
+    def _identity_file(self) -> Path | None:
+        """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""
+        try:
+            return _data_dir(self._settings) / "store-identity"
+        except OSError as problem:  # a read-only file system, with a store elsewhere
+            self._log.warning("the store's identity is not remembered over restarts", reason=str(problem))
+            return None
 
     def _store_down(self, reason: str) -> None:
         self.metrics.store_up = False
@@ -190,6 +205,7 @@ class Gateway:
     def _store_up(self) -> None:
         self.metrics.store_up = True
         self._log.info("store is back")
+        self._back.set()
 
     async def _start_sandbox(self, stack: AsyncExitStack) -> str | None:
         wanted = any(
@@ -204,9 +220,13 @@ class Gateway:
         return url
 
     async def _sync(self, directory: Directory) -> None:
-        """Make the store agree with the configuration, as soon as it answers."""
+        """Make the store agree with the configuration, as soon as it answers and whenever it is back.
+
+        What is back may be another store, accepted because the old one is gone.
+        """
         subjects = configured_subjects(self._settings, self.local_key)
         while True:
+            self._back.clear()
             try:
                 await directory.sync_configured(
                     subjects.customers,
@@ -221,7 +241,7 @@ class Gateway:
                 await asyncio.sleep(_SYNC_RETRY_S)
             else:
                 self._not_ready = None
-                return
+                await self._back.wait()
 
 
 def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:

@@ -15,6 +15,7 @@ from proxy.admin.shown import (
     KeyRecord,
     KeyWithText,
     OpenApiDocument,
+    StoreAccepted,
 )
 from proxy.settings.section import Section
 
@@ -141,6 +142,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body=Rotation,
         body_required=False,
         refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "accept_store",
+        "POST",
+        "/admin/v1/store/accept",
+        "Use a store that has lost its data, or is another one; what it held before is forgotten",
+        StoreAccepted,
     ),
     Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
 )

@@ -12,6 +12,7 @@ from proxy.admin.customers import Customers
 from proxy.admin.keys import Keys
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
+from proxy.admin.store import Accepting, StoreDesk
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import DirectoryError
 
@@ -24,6 +25,7 @@ def _now_s() -> float:
 
 def admin_routes(
     directory: Directory,
+    store: Accepting,
     *,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
@@ -32,6 +34,7 @@ def admin_routes(
 
     Args:
         directory: where customers and keys are.
+        store: what they are kept in.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -49,6 +52,7 @@ def admin_routes(
         "update_key": keys.update,
         "revoke_key": keys.revoke,
         "rotate_key": keys.rotate,
+        "accept_store": StoreDesk(store).accept,
         "openapi": _openapi,
     }
     by_path: dict[str, dict[str, Endpoint]] = {}

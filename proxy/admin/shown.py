@@ -110,6 +110,14 @@ class OpenApiDocument(BaseModel):
     openapi: str
 
 
+class StoreAccepted(Section):
+    """`accepted` is false when the store was in use already."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"accepted": True}]})
+
+    accepted: bool
+
+
 class ErrorFacts(Section):
     """`param`: the path of the member or the parameter at fault."""
 

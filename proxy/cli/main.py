@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
+    "store": ("proxy.cli.store", "The store of a running gateway."),
     "version": ("proxy.cli.version", "Print the version."),
 }
 

@@ -146,11 +146,11 @@ class Cluster:
             self._links[node].give_up(key, reason)
             self._refresh()
 
-    def lost(self, name: str, reason: str) -> None:
+    def lost(self, name: str, reason: str, *, act: bool = False) -> None:
         """A link to a node went down, or is still down after another probe."""
         if name not in map(name_of, self._links):
             return  # it is no master any more, and being closed
-        self._outage.lost(name, reason)
+        self._outage.lost(name, reason, act=act)
         if self._refreshing is None or self._refreshing.done():
             self._refresh()
 

@@ -5,6 +5,10 @@ class StoreUnavailable(Exception):
     """No usable answer within the time-out; whether the command ran is unknown."""
 
 
+class StoreUnaccepted(StoreUnavailable):
+    """The server has lost its data, or is another one: an operator has to accept it."""
+
+
 class StoreRefused(Exception):
     """The server answers, but we must not work with it as it is configured: an operator has to act."""
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from ratelimit.store.errors import StoreRefused, StoreUnavailable
+from ratelimit.store.errors import StoreRefused, StoreUnaccepted
 
 # A gateway that slept through more acceptances than this has to be told itself. The script knows it too.
 _LONGEST_HISTORY: Final = 16
@@ -86,7 +86,7 @@ class Identity:
         The first one ever seen, and one that accepts the remembered one, is remembered from now on.
 
         Raises:
-            StoreUnavailable: the store has lost its data, or is another one.
+            StoreUnaccepted: the store has lost its data, or is another one.
             StoreRefused: the file cannot be written.
         """
         found = None if raw is None else decode_mark(raw)
@@ -96,7 +96,7 @@ class Identity:
                 f"{where}: the store has lost its data, or is another one; "
                 "accept it with `headgate store accept`"
             )
-            raise StoreUnavailable(self.problem)
+            raise StoreUnaccepted(self.problem)
         if found != known:
             self._write(found)
             self.remembered = found

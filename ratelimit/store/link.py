@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from ratelimit.store import login
 from ratelimit.store.address import Address
-from ratelimit.store.errors import StoreRefused, StoreUnavailable
+from ratelimit.store.errors import StoreRefused, StoreUnaccepted, StoreUnavailable
 from ratelimit.store.identity import Identity
 from ratelimit.store.wire import Connection, pack_command
 
@@ -27,7 +27,7 @@ _ASKING: Final = pack_command((b"ASKING",))
 class Watcher(Protocol):
     """Is told what becomes of a server; with each attempt anew, not only when something changes."""
 
-    def lost(self, name: str, reason: str) -> None:
+    def lost(self, name: str, reason: str, *, act: bool = False) -> None:
         """It cannot be used."""
 
     def found(self, name: str) -> None:
@@ -259,7 +259,7 @@ class Link:
             try:
                 connection = await self._connect(limit_s)
             except (StoreUnavailable, StoreRefused) as error:
-                self._goes_down(str(error))
+                self._goes_down(str(error), act=isinstance(error, StoreRefused | StoreUnaccepted))
             else:
                 if self._takes(connection):
                     return
@@ -301,10 +301,10 @@ class Link:
                 if found != used and used is self._address:
                     self.give_up("", f"{found.public()} is the master now")
 
-    def _goes_down(self, reason: str) -> None:
+    def _goes_down(self, reason: str, *, act: bool = False) -> None:
         self._down_reason = reason if self._name in reason else f"{self._name}: {reason}"
         self._restored.set()  # those who wait for the replacement need wait no longer
-        self._watcher.lost(self._name, self._down_reason)
+        self._watcher.lost(self._name, self._down_reason, act=act)
 
 
 async def _send_asking(connection: Connection, packed: bytes) -> object:

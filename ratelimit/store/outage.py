@@ -7,8 +7,9 @@ from collections.abc import Callable
 class Outage:
     """What is wrong with each server at present.
 
-    `on_down` is called with the first reason when something is wrong for the first time, `on_up` when nothing is
-    any more; both as loop callbacks of their own, so that an error in one of them ends nothing here.
+    `on_down` is called with the first reason when something is wrong for the first time, and again with one that waits
+    for an operator; `on_up` when nothing is any more. Both are loop callbacks of their own, so that an error in one of
+    them ends nothing here.
     """
 
     __slots__ = ("_lost", "_muted", "_on_down", "_on_up", "refusals")
@@ -26,9 +27,16 @@ class Outage:
         """Whether anything is wrong."""
         return bool(self._lost or self.refusals)
 
-    def lost(self, name: str, reason: str) -> None:
-        """The server cannot be used, or a part of the cluster has none."""
+    def lost(self, name: str, reason: str, *, act: bool = False) -> None:
+        """The server cannot be used, or a part of the cluster has none.
+
+        Args:
+            act: it stays so until an operator acts, who is told this reason although others came before it.
+        """
+        told = act and self.present and self._lost.get(name) != reason
         self._note(self._lost, name, reason)
+        if told:
+            self._tell(self._on_down, reason)
 
     def refuses(self, name: str, reason: str) -> None:
         """The server answers but takes no writes."""

@@ -343,7 +343,7 @@ async def test_cluster_that_comes_back_empty(fragile: ClusterFleet, watch: Watch
         assert await store.accept()
         for name in names:
             assert b"OK" == await store.call("SET", name, "x")
-        await other.until("down", "up")
+        await other.until_up()
         for name in names:
             assert b"x" == await second.call("GET", name)
-        await watch.until("down", "up")
+        await watch.until_up()

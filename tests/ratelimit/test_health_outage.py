@@ -1,6 +1,7 @@
 """The store goes away: nothing is lost, nothing counts twice, and a gateway alone still passes over what is broken."""
 
 import asyncio
+from contextlib import suppress
 import random
 from collections.abc import AsyncIterator, Sequence
 
@@ -432,8 +433,17 @@ async def test_verdict_during_a_read(gateway: Gateway, times: Times) -> None:
     assert "closed" == gateway.state()
 
 
+async def accept(store: Store) -> None:
+    """Accept the store as soon as there is one."""
+    for _ in range(2000):
+        with suppress(StoreUnavailable):
+            if await store.accept():
+                return
+        await asyncio.sleep(0.01)
+
+
 async def test_real_outage(fragile_server: PrivateServer) -> None:
-    """A server that hangs, and one that is killed and comes back empty, stop nothing; `run` waits them out."""
+    """A server that hangs, and one that comes back empty and is accepted, stop nothing; `run` waits them out."""
     store = Store(parse_address(fragile_server.url), timeout_ms=200)
     await store.open()
     loop = asyncio.get_running_loop()
@@ -466,6 +476,7 @@ async def test_real_outage(fragile_server: PrivateServer) -> None:
             await health.flush()
         note()
         fragile_server.start()
+        await accept(store)
         await until_counted(2)
         assert 2 == health.snapshot().backend("a").attempts_7d
         task.cancel()

@@ -37,6 +37,14 @@ class Watch:
                 self.changed.clear()
                 await self.changed.wait()
 
+    async def until_up(self) -> None:
+        """Wait for the end of one outage, which may have been told with a second reason that needs an operator."""
+        async with asyncio.timeout(20):
+            while self.told[-1:] != ["up"]:
+                self.changed.clear()
+                await self.changed.wait()
+        assert self.told in (["down", "up"], ["down", "down", "up"])
+
 
 @asynccontextmanager
 async def opened(

@@ -74,7 +74,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         key_grace_s=300,
     )
     log = Log()
-    routes = admin_routes(directory, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S)
+    routes = admin_routes(directory, store, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S)
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:

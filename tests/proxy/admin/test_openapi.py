@@ -20,6 +20,7 @@ from proxy.admin.shown import (
     KeyList,
     KeyRecord,
     KeyWithText,
+    StoreAccepted,
 )
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
@@ -49,7 +50,7 @@ def test_it_is_valid() -> None:
 
 def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
     """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
-    routes: list[Route] = admin_routes(served.directory, default_limits={})
+    routes: list[Route] = admin_routes(served.directory, served.store, default_limits={})
     mounted = {
         (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
     }
@@ -107,6 +108,7 @@ async def test_answers_are_as_described(call: Caller) -> None:
         ("get_key", KeyRecord, await call("GET", one)),
         ("update_key", KeyRecord, await call("PATCH", one, {"models": None})),
         ("rotate_key", KeyWithText, await call("POST", f"{one}/rotate")),
+        ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),
         ("delete_customer", None, await call("DELETE", f"{CUSTOMERS}/acme")),
