@@ -1,9 +1,9 @@
 """The store goes away: nothing is lost, nothing counts twice, and a gateway alone still passes over what is broken."""
 
 import asyncio
-from contextlib import suppress
 import random
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 import pytest
 
