@@ -74,3 +74,33 @@ def backend_health(backend: str) -> str:
 def health_writer(writer: str) -> str:
     """String: number of the last batch one gateway has written, and what it changed (JSON)."""
     return f"hg:{{health}}:writer:{writer}"
+
+
+def use(customer_id: str) -> str:
+    """Hash: scope -> what is counted for it (packed). Permanent: it holds totals."""
+    return f"hg:{{{customer_id}}}:use"
+
+
+def held(customer_id: str) -> str:
+    """Hash: reservation id -> reservation (packed) of a request under way. Each leaves within its hold."""
+    return f"hg:{{{customer_id}}}:held"
+
+
+def due(customer_id: str) -> str:
+    """Sorted set: reservation id -> when its gateway must have renewed it, microseconds since the epoch."""
+    return f"hg:{{{customer_id}}}:due"
+
+
+def lost(customer_id: str) -> str:
+    """Hash like `held`: reservations whose gateway was not heard of. Permanent until settled late or released."""
+    return f"hg:{{{customer_id}}}:lost"
+
+
+def over(customer_id: str, reservation_id: str) -> str:
+    """String: this reservation is over, whatever call may still be on its way."""
+    return f"hg:{{{customer_id}}}:over:{reservation_id}"
+
+
+def ledger(customer_id: str) -> str:
+    """Stream: a row per settled request."""
+    return f"hg:{{{customer_id}}}:ledger"

@@ -15,8 +15,8 @@ class Script:
     writes: bool = True
 
 
-def load_script(package: str, name: str, *, writes: bool = True) -> Script:
-    """Read `<name>.lua` of `package`. Called at import, never per call.
+def load_script(package: str, name: str, *, writes: bool = True, prelude: str | None = None) -> Script:
+    """Read `<name>.lua` of `package`, behind `<prelude>.lua` where one is named. Called at import, never per call.
 
     A first line with the script's flags is put in front (redis.io, "Lua scripts", of version 7.0): a server
     that takes no writes then refuses one that `writes` before it begins, whatever it would have done, and runs
@@ -26,6 +26,7 @@ def load_script(package: str, name: str, *, writes: bool = True) -> Script:
         FileNotFoundError: the file is not in the package.
     """
     flags = b"#!lua\n" if writes else b"#!lua flags=no-writes\n"
-    source = flags + files(package).joinpath(f"{name}.lua").read_bytes()
+    parts = [part for part in (prelude, name) if part is not None]
+    source = flags + b"".join(files(package).joinpath(f"{part}.lua").read_bytes() for part in parts)
     sha1 = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()  # the server's own naming
     return Script(name, source, sha1, writes)

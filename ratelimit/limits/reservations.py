@@ -1,0 +1,164 @@
+"""Hold what a request may use, then settle what it used: one script each, exact over any number of gateways."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, cast
+
+from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Level, Limit, Rate, Refusal
+from ratelimit.store import keys as spelled
+from ratelimit.store.scripts import load_script
+from ratelimit.store.store import Store
+
+_ADMIT: Final = load_script("ratelimit.limits", "admit", prelude="common")
+_SETTLE: Final = load_script("ratelimit.limits", "settle", prelude="common")
+_RENEW: Final = load_script("ratelimit.limits", "renew", prelude="common")
+
+HOLD_S: Final = 28.0
+"""How long a reservation is held without being renewed: slots and rates of a dead gateway are back within 30 s."""
+
+MARK_S: Final = 3600.0
+"""How long a reservation that may still be on its way to the store is known to be over."""
+
+Mode = Literal["held", "unheld", "void"]
+_MICRO: Final = 1_000_000
+
+
+class Settled(NamedTuple):
+    """`now`: by this call, not by an earlier one. `over`: more was used than held; all of it is charged."""
+
+    now: bool
+    over: bool
+
+
+class Reservations:
+    """The gate that every request of a customer passes. Raises StoreUnavailable when the store is away."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def admit(
+        self, account: Account, claim: Claim, *, soft_ratio: float, hold_s: float = HOLD_S
+    ) -> Decision:
+        """Hold a claim against every limit of the account: all of it or nothing.
+
+        Repeated with the same id and step it takes nothing more. After StoreUnavailable the claim may be held all
+        the same: ask again, or settle it as `void`. One round trip; time is the server's.
+        """
+        reply = await self._store.run(
+            _ADMIT,
+            (*_keys(account.customer_id), spelled.over(account.customer_id, claim.reservation_id)),
+            (
+                claim.reservation_id,
+                claim.step,
+                self._store.offset_us,
+                int(hold_s * _MICRO),
+                account.limits_json,
+                claim.tokens,
+                claim.microusd,
+                claim.minute_tokens,
+                soft_ratio,
+                claim.about,
+            ),
+        )
+        return _decision(account, cast("list[int]", reply))
+
+    async def settle(
+        self,
+        account: Account,
+        reservation_id: str,
+        *,
+        tokens: int,
+        microusd: int,
+        row: bytes = b"",
+        mode: Mode = "held",
+        uncertain: bool = False,
+        admitted_us: int = 0,
+    ) -> Settled:
+        """Give back what is held and charge what was used, to the windows of the admission. Once only.
+
+        Args:
+            tokens: input and output.
+            row: of the ledger; nothing is written without one.
+            mode: `held` does nothing where nothing is held; `unheld` books a request that ran while the store was
+                away; `void` gives everything back, the request too.
+            uncertain: a call that would hold it may still be on its way.
+            admitted_us: for `unheld`: when it ran, microseconds since the epoch.
+        """
+        marked = uncertain or mode != "held"
+        reply = await self._store.run(
+            _SETTLE,
+            (
+                *_keys(account.customer_id),
+                spelled.over(account.customer_id, reservation_id),
+                spelled.ledger(account.customer_id),
+            ),
+            (
+                reservation_id,
+                self._store.offset_us,
+                mode,
+                int(MARK_S * 1000) if marked else 0,
+                account.names_json,
+                0 if mode == "void" else tokens,
+                0 if mode == "void" else microusd,
+                admitted_us,
+                b"" if mode == "void" else row,
+            ),
+        )
+        now, over = cast("list[int]", reply)
+        return Settled(now == 1, over == 1)
+
+    async def renew(self, customer_id: str, ids: Sequence[str], *, hold_s: float = HOLD_S) -> list[str]:
+        """Hold reservations of one customer for `hold_s` from now on; those taken for lost are brought back.
+
+        Returns:
+            Ids that are not known: settled, or never held.
+        """
+        reply = await self._store.run(
+            _RENEW, _keys(customer_id), (self._store.offset_us, int(hold_s * _MICRO), *ids)
+        )
+        return [each.decode() for each in cast("list[bytes]", reply)]
+
+
+def _keys(customer_id: str) -> tuple[str, str, str, str]:
+    return (
+        spelled.use(customer_id),
+        spelled.held(customer_id),
+        spelled.due(customer_id),
+        spelled.lost(customer_id),
+    )
+
+
+def _decision(account: Account, reply: list[int]) -> Decision:
+    state, admitted_us = reply[0], reply[1]
+    refused = reply[12:17]
+    return Decision(
+        allowed=state == 1,
+        admitted_us=admitted_us if state == 1 else 0,
+        requests=_rate(account, "requests_per_minute", reply[2:5]),
+        tokens=_rate(account, "tokens_per_minute", reply[5:8]),
+        soft=_level(account, reply[8:11]) if reply[8] else None,
+        refusal=Refusal(*_level(account, refused[:3]), _seconds(refused[3]), _seconds(refused[4]))
+        if refused[0]
+        else None,
+    )
+
+
+def _rate(account: Account, limit: Limit, figures: list[int]) -> Rate | None:
+    place, remaining, reset_us = figures
+    if not place:
+        return None
+    scope = account.scopes[place - 1]
+    return Rate(scope.kind, scope.limits[limit], remaining, reset_us / _MICRO)
+
+
+def _level(account: Account, figures: list[int]) -> Level:
+    place, number, used = figures
+    scope = account.scopes[place - 1]
+    limit = LIMITS[number - 1]
+    maximum = scope.limits[limit]
+    return Level(scope.kind, limit, used, maximum * _MICRO if limit.startswith("usd_") else maximum)
+
+
+def _seconds(us: int) -> float | None:
+    return None if us < 0 else us / _MICRO

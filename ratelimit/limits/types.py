@@ -1,0 +1,172 @@
+"""What a request may use and what it was told: values only."""
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_DOWN, Decimal
+from typing import Final, Literal, NamedTuple
+
+import orjson
+
+Limit = Literal[
+    "requests_per_minute",
+    "tokens_per_minute",
+    "in_flight",
+    "tokens_per_day",
+    "tokens_per_month",
+    "tokens_total",
+    "usd_per_day",
+    "usd_per_month",
+    "usd_total",
+]
+LIMITS: Final[tuple[Limit, ...]] = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "in_flight",
+    "tokens_per_day",
+    "tokens_per_month",
+    "tokens_total",
+    "usd_per_day",
+    "usd_per_month",
+    "usd_total",
+)
+"""In the order of the scripts."""
+
+_HARD: Final = LIMITS[3:]
+_NONE: Final = -1
+_MICRO: Final = Decimal(1_000_000)
+
+Kind = Literal["customer", "key", "model"]
+
+
+class Scope(NamedTuple):
+    """Whose limits these are. `id`: of the key, or `<key id>:<name>` of a model's; without meaning for a customer."""
+
+    kind: Kind
+    id: str
+    limits: Mapping[str, float]
+
+
+class Account(NamedTuple):
+    """Everything a request counts for, made once per subject; see `account`.
+
+    Attributes:
+        names: of the scopes in the store, the customer's first.
+        names_json, limits_json: as the scripts read them.
+        limited: whether there is any limit.
+        hard: whether one counts dollars or tokens of a day, a month or for ever.
+        dollars: whether one counts dollars.
+    """
+
+    customer_id: str
+    scopes: tuple[Scope, ...]
+    names: tuple[str, ...]
+    names_json: bytes
+    limits_json: bytes
+    limited: bool
+    hard: bool
+    dollars: bool
+
+
+def account(customer_id: str, scopes: Sequence[Scope]) -> Account:
+    """Prepare `scopes`, the customer's first. Dollars are rounded down to whole micro-dollars."""
+    if not scopes or scopes[0].kind != "customer":
+        raise ValueError("scopes: the customer's must be the first")
+    names = tuple(_name(scope) for scope in scopes)
+    rows = [
+        [name, *(_figure(limit, scope.limits.get(limit)) for limit in LIMITS)]
+        for name, scope in zip(names, scopes, strict=True)
+    ]
+    given = {limit for scope in scopes for limit in scope.limits}
+    return Account(
+        customer_id,
+        tuple(scopes),
+        names,
+        orjson.dumps(names),
+        orjson.dumps(rows),
+        limited=bool(given),
+        hard=not given.isdisjoint(_HARD),
+        dollars=any(limit.startswith("usd_") for limit in given),
+    )
+
+
+def _name(scope: Scope) -> str:
+    return "c" if scope.kind == "customer" else f"{scope.kind[0]}:{scope.id}"
+
+
+def _figure(limit: str, value: float | None) -> float:
+    if value is None:
+        return _NONE
+    if limit.startswith("usd_"):
+        return int((Decimal(str(value)) * _MICRO).to_integral_value(ROUND_DOWN))
+    return value
+
+
+class Claim(NamedTuple):
+    """What a request may use at most.
+
+    Attributes:
+        reservation_id: opaque; one per request.
+        step: 1, or one more each time a reservation is extended; the figures are those of the step alone.
+        tokens, microusd: an upper bound.
+        minute_tokens: a good guess, for the rate.
+        about: kept with the reservation, opaque.
+    """
+
+    reservation_id: str
+    step: int
+    tokens: int
+    microusd: int
+    minute_tokens: int
+    about: bytes = b""
+
+
+class Rate(NamedTuple):
+    """The tighter bucket: whose it is, requests or tokens a minute, what is left, seconds until nothing is used."""
+
+    scope: Kind
+    limit: float
+    remaining: int
+    reset_after_s: float
+
+
+class Level(NamedTuple):
+    """How far a limit is used: tokens, requests or micro-dollars, those held for requests under way included."""
+
+    scope: Kind
+    limit: Limit
+    used: int
+    maximum: float
+
+
+class Refusal(NamedTuple):
+    """The limit that is in the way; of several, the one that lasts longest.
+
+    Attributes:
+        used: as in `Level`.
+        reset_after_s: until the limit begins anew; `None`: it never does.
+        retry_after_s: until this request may pass; `None`: it never will.
+    """
+
+    scope: Kind
+    limit: Limit
+    used: int
+    maximum: float
+    reset_after_s: float | None
+    retry_after_s: float | None
+
+
+class Decision(NamedTuple):
+    """Whether a request may run.
+
+    Attributes:
+        admitted_us: the server's clock, microseconds since the epoch; 0 when refused.
+        requests, tokens: the rates' figures, `None` without such a limit.
+        soft: the window nearest to its limit, when it is above the soft ratio.
+        refusal: why not; `None` when it may, and when the reservation is over already.
+    """
+
+    allowed: bool
+    admitted_us: int
+    requests: Rate | None
+    tokens: Rate | None
+    soft: Level | None
+    refusal: Refusal | None

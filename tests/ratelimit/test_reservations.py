@@ -1,0 +1,284 @@
+"""Reserve, then settle: limits that hold, whatever happens to those who reserved."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ratelimit.limits.reservations import HOLD_S, Mode, Reservations, Settled
+from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Scope, account
+from ratelimit.store import keys as spelled
+from ratelimit.store.store import Store
+from tests.ratelimit.clocks import Offset
+
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+NAMES: tuple[str, ...] = LIMITS
+EMPTY = dict.fromkeys(NAMES, 0.0)
+EACH_ONE = dict.fromkeys(NAMES, 5.0)
+EACH_ONE |= {limit: 500.0 for limit in NAMES if "tokens" in limit}
+EACH_ONE |= {limit: 0.000_05 for limit in NAMES if "usd" in limit}
+
+
+def of(
+    customer: Mapping[str, float] | None = None,
+    key: Mapping[str, float] | None = None,
+    model: Mapping[str, float] | None = None,
+) -> Account:
+    """The account of key `k` of customer `acme`."""
+    scopes = [Scope("customer", "acme", customer or {}), Scope("key", "k", key or {})]
+    if model is not None:
+        scopes.append(Scope("model", "k:gpt-5", model))
+    return account("acme", scopes)
+
+
+class Gate:
+    """Asks with 100 tokens for 10 micro-dollars unless told otherwise, each time as another request."""
+
+    def __init__(self, store: Store, offset: Offset) -> None:
+        self.store = store
+        self.offset = offset
+        self.reservations = Reservations(store)
+        self.number = 0
+
+    async def admit(self, of: Account, *, soft_ratio: float = 0.8, **claim: Any) -> Decision:
+        self.number += 1
+        asked = {
+            "reservation_id": f"r{self.number}",
+            "step": 1,
+            "tokens": 100,
+            "microusd": 10,
+            "minute_tokens": 100,
+        }
+        return await self.reservations.admit(of, Claim(**{**asked, **claim}), soft_ratio=soft_ratio)
+
+    async def settle(
+        self, of: Account, name: str, tokens: int = 100, microusd: int = 10, mode: Mode = "held", **more: Any
+    ) -> Settled:
+        return await self.reservations.settle(
+            of, name, tokens=tokens, microusd=microusd, mode=mode, row=b"{}", **more
+        )
+
+    async def rows(self) -> int:
+        return int(str(await self.store.call("XLEN", spelled.ledger("acme"))))
+
+    def pass_s(self, seconds: float) -> None:
+        self.offset.us += int(seconds * SECOND_US)
+
+
+@pytest.fixture
+def gate(store: Store, offset: Offset) -> Gate:
+    return Gate(store, offset)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("whose", ["customer", "key", "model"])
+async def test_racers(gate: Gate, limit: str, whose: str) -> None:
+    """A hundred at once at a limit for five: exactly five pass, whichever limit it is and whoever has it."""
+    asker = of(**{"model": {}, whose: {limit: EACH_ONE[limit]}})
+    decisions = await asyncio.gather(*(gate.admit(asker) for _ in range(100)))
+    assert 5 == sum(decision.allowed for decision in decisions)
+    assert {(whose, limit)} == {
+        (decision.refusal.scope, decision.refusal.limit) for decision in decisions if decision.refusal
+    }
+
+
+async def test_all_or_nothing(gate: Gate) -> None:
+    """What one limit refuses is counted by none of the others."""
+    tight, wide = of({"usd_total": 0.000_01, "requests_per_minute": 5, "in_flight": 2}), of()
+    assert (await gate.admit(tight)).allowed
+    for _ in range(20):
+        assert not (await gate.admit(tight)).allowed
+    await gate.settle(wide, "r1", microusd=0)
+    decision = await gate.admit(tight)
+    assert decision.allowed
+    assert decision.requests is not None
+    assert 3 == decision.requests.remaining
+
+
+async def test_repeated(gate: Gate) -> None:
+    """The same call again takes nothing more; an extension takes its own part, and no further request or slot."""
+    asker = of({"usd_total": 0.000_03, "requests_per_minute": 5, "in_flight": 1})
+    for _ in range(3):
+        decision = await gate.admit(asker, reservation_id="x")
+        assert decision.allowed
+        assert decision.requests is not None
+        assert 4 == decision.requests.remaining
+    for _ in range(3):
+        assert (await gate.admit(asker, reservation_id="x", step=2, microusd=20)).allowed
+    refused = await gate.admit(asker, reservation_id="x", step=3, microusd=1)
+    assert refused.refusal is not None
+    assert ("usd_total", 30, None) == (
+        refused.refusal.limit,
+        refused.refusal.used,
+        refused.refusal.reset_after_s,
+    )
+
+
+async def test_settled_once(gate: Gate) -> None:
+    """What is settled is charged and written once; what was held beyond it is free again."""
+    asker = of({"usd_total": 0.000_02})
+    await gate.admit(asker, reservation_id="x", microusd=20)
+    assert Settled(now=True, over=False) == await gate.settle(asker, "x", microusd=10)
+    for mode in ("held", "void"):
+        assert not (await gate.settle(asker, "x", microusd=10, mode=mode)).now
+    assert 1 == await gate.rows()
+    assert (await gate.admit(asker)).allowed
+    assert not (await gate.admit(asker)).allowed
+
+
+async def test_more_than_held(gate: Gate) -> None:
+    """A provider that reports more than was held is charged in full, and it is said."""
+    asker = of({"usd_total": 0.000_1})
+    await gate.admit(asker, reservation_id="x", microusd=20)
+    assert Settled(now=True, over=True) == await gate.settle(asker, "x", microusd=95)
+    refused = (await gate.admit(asker)).refusal
+    assert refused is not None
+    assert 95 == refused.used
+
+
+async def test_void(gate: Gate) -> None:
+    """A request that never ran gives everything back, and one that comes late is told that it is over."""
+    asker = of({limit: EACH_ONE[limit] for limit in LIMITS})
+    for number in range(20):
+        assert (await gate.admit(asker, reservation_id=f"x{number}")).allowed
+        await gate.settle(asker, f"x{number}", mode="void")
+    assert 0 == await gate.rows()
+    await gate.settle(asker, "late", mode="void")
+    late = await gate.admit(asker, reservation_id="late")
+    assert (False, None) == (late.allowed, late.refusal)
+
+
+async def test_unheld(gate: Gate) -> None:
+    """What ran while the store was away is booked once, and counts against the limits."""
+    asker = of({"usd_per_day": 0.000_1})
+    decision = await gate.admit(asker, microusd=0)
+    for _ in range(3):
+        await gate.settle(asker, "away", microusd=95, mode="unheld", admitted_us=decision.admitted_us)
+    refusal = (await gate.admit(asker)).refusal
+    assert refusal is not None
+    assert (1, 95) == (await gate.rows(), refusal.used)
+
+
+async def test_dead_gateway(gate: Gate) -> None:
+    """Slots and rates come back within 30 s, money stays spent; a late settlement puts it right, once."""
+    asker = of({"in_flight": 1, "requests_per_minute": 1, "tokens_per_minute": 100, "usd_total": 0.000_03})
+    assert (await gate.admit(asker, reservation_id="dead", microusd=20)).allowed
+    gate.pass_s(HOLD_S - 1)
+    assert not (await gate.admit(asker)).allowed
+    gate.pass_s(2)
+    assert (await gate.admit(asker, reservation_id="next")).allowed
+    await gate.settle(asker, "next")
+    gate.pass_s(60)
+    refused = (await gate.admit(asker)).refusal
+    assert refused is not None
+    assert ("usd_total", 30) == (refused.limit, refused.used)
+    assert (await gate.settle(asker, "dead", microusd=5)).now
+    assert not (await gate.settle(asker, "dead", microusd=5)).now
+    assert 2 == await gate.rows()
+    gate.pass_s(60)
+    assert (await gate.admit(asker, microusd=15)).allowed
+
+
+async def test_two_hours(gate: Gate) -> None:
+    """A renewed reservation keeps its slot for as long as its stream runs; one taken for lost is brought back."""
+    asker = of({"in_flight": 1, "usd_total": 1})
+    assert (await gate.admit(asker, reservation_id="long")).allowed
+    for _ in range(7200 // 20):
+        gate.pass_s(20)
+        assert [] == await gate.reservations.renew("acme", ["long"])
+        assert not (await gate.admit(asker)).allowed
+    gate.pass_s(60)
+    assert (await gate.admit(asker, reservation_id="other")).allowed
+    await gate.settle(asker, "other")
+    assert ["gone"] == await gate.reservations.renew("acme", ["long", "gone"])
+    assert not (await gate.admit(asker)).allowed
+    assert (await gate.settle(asker, "long")).now
+    assert (await gate.admit(asker)).allowed
+
+
+@pytest.mark.parametrize(
+    ("year", "month", "days"), [(2028, 2, 29), (2027, 2, 28), (2026, 12, 31), (2027, 4, 30), (2100, 2, 28)]
+)
+async def test_windows(gate: Gate, year: int, month: int, days: int) -> None:
+    """Days and months are the calendar's, of UTC; money counts where its request was admitted."""
+    first = datetime(year, month, 1, 12, tzinfo=UTC)
+    now = (await gate.admit(of(), microusd=0)).admitted_us
+    gate.offset.us += int(first.timestamp() * SECOND_US) - now
+    asker = of({"usd_per_month": 0.000_02})
+    daily = of(key={"usd_per_day": 0.000_01})
+    assert (await gate.admit(asker, reservation_id="first")).allowed
+    gate.offset.us += (days - 1) * DAY_US
+    await gate.reservations.renew("acme", ["first"])
+    assert (await gate.admit(daily, reservation_id="last")).allowed
+    refused = (await gate.admit(asker)).refusal
+    assert refused is not None
+    assert refused.reset_after_s == pytest.approx(12 * 3600, abs=5)
+    assert ("usd_per_month", 20) == (refused.limit, refused.used)
+    ends = first.replace(day=1, hour=0) + timedelta(days=days)
+    assert 1 == ends.day
+    gate.offset.us += DAY_US // 2 - 10 * SECOND_US
+    await gate.reservations.renew("acme", ["first", "last"])
+    assert not (await gate.admit(daily)).allowed
+    gate.offset.us += 15 * SECOND_US
+    # Settled in the new month, both are of the old one.
+    await gate.settle(asker, "first")
+    await gate.settle(daily, "last")
+    assert (await gate.admit(daily)).allowed
+    assert (await gate.admit(asker)).allowed
+
+
+async def test_rate_under_excess_demand(gate: Gate) -> None:
+    """A full bucket passes its capacity at once; from an empty one five minutes pass five times the rate within 1 %."""
+    asker = of({"tokens_per_minute": 60_000})
+    full = await gate.admit(asker, reservation_id="full", minute_tokens=60_000)
+    assert full.allowed
+    await gate.settle(asker, "full", tokens=60_000)
+    passed = 0
+    for _ in range(300):
+        gate.pass_s(1)
+        while (await gate.admit(asker, reservation_id=f"s{passed}", minute_tokens=500)).allowed:
+            await gate.settle(asker, f"s{passed}", tokens=500)
+            passed += 500
+    assert passed == pytest.approx(300_000, rel=0.01)
+
+
+async def test_debt(gate: Gate) -> None:
+    """A request that used more than was guessed leaves the bucket in debt, and one that used less gives back."""
+    asker = of({"tokens_per_minute": 600})
+    await gate.admit(asker, reservation_id="much", minute_tokens=100)
+    await gate.settle(asker, "much", tokens=900)
+    refused = (await gate.admit(asker, minute_tokens=100)).refusal
+    assert refused is not None
+    assert ("tokens_per_minute", 900) == (refused.limit, refused.used)
+    assert refused.retry_after_s == pytest.approx(40, abs=2)
+    gate.pass_s(120)
+    await gate.admit(asker, reservation_id="little", minute_tokens=600)
+    await gate.settle(asker, "little", tokens=100)
+    tokens = (await gate.admit(asker, minute_tokens=100)).tokens
+    assert tokens is not None
+    assert tokens.remaining == pytest.approx(400, abs=20)
+
+
+async def test_limits_change(gate: Gate) -> None:
+    """A lowered limit holds at once, a raised one gives the difference at once."""
+    for _ in range(3):
+        assert (await gate.admit(of({"usd_total": 0.000_03}))).allowed
+    assert not (await gate.admit(of({"usd_total": 0.000_01}))).allowed
+    assert (await gate.admit(of({"usd_total": 0.000_04}))).allowed
+    refused = (await gate.admit(of(EMPTY))).refusal
+    assert refused is not None
+    assert refused.retry_after_s is None
+
+
+async def test_soft(gate: Gate) -> None:
+    """The window nearest to its limit is named once it is above the soft ratio."""
+    asker = of({"usd_per_month": 0.000_1}, {"tokens_total": 10_000})
+    for _ in range(7):
+        assert (await gate.admit(asker)).soft is None
+    soft = (await gate.admit(asker)).soft
+    assert soft is not None
+    assert ("customer", "usd_per_month", 80) == (soft.scope, soft.limit, soft.used)
+    assert soft.maximum == pytest.approx(100)

@@ -1,0 +1,203 @@
+"""Random lives of requests beside a plain model of the promise: never above a limit, nothing leaks, nothing is lost."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import orjson
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ratelimit.limits.reservations import HOLD_S, Reservations
+from ratelimit.limits.types import Account, Claim, Scope, account
+from ratelimit.store import keys as spelled
+from ratelimit.store.address import parse_address
+from ratelimit.store.store import Store
+from tests.ratelimit.clocks import PATIENT_MS, Offset
+from tests.support.valkey import PrivateServer
+
+SECOND_US = 1_000_000
+HOUR_S = 3600
+
+Result = TypeVar("Result")
+
+
+class Life(RuleBasedStateMachine):
+    """One customer with two keys. Totals in micro-dollars; a request holds a bound and uses up to it, rarely more.
+
+    `held` and `gone` are the reservations under way and those of dead gateways, with their bounds; `spent` is what
+    has been settled.
+    """
+
+    server: PrivateServer
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = Offset()
+        self.number = 0
+        self.limit = 1000
+        self.held: dict[str, int] = {}
+        self.gone: dict[str, int] = {}
+        self.spent = 0
+        self.rows = 0
+        self.over = 0
+        self.settled: list[str] = []
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = Store.for_tests(
+            parse_address(self.server.url), timeout_ms=PATIENT_MS, offset_us=self.offset
+        )
+        self.run(self.store.open())
+        self.run(self.store.call("FLUSHALL"))
+        self.reservations = Reservations(self.store)
+
+    def teardown(self) -> None:
+        try:
+            self.settle_everything()
+        finally:
+            self.run(self.store.close())
+
+    def who(self, key: str) -> Account:
+        return account(
+            "acme",
+            (
+                Scope("customer", "acme", {"usd_total": self.limit / 1_000_000, "in_flight": 6}),
+                Scope("key", key, {"tokens_per_day": 5_000}),
+            ),
+        )
+
+    @rule(bound=st.integers(0, 400), key=st.sampled_from(["k1", "k2"]))
+    def admit(self, bound: int, key: str) -> None:
+        self.number += 1
+        name = f"r{self.number}"
+        claim = Claim(name, 1, tokens=bound, microusd=bound, minute_tokens=bound)
+        decision = self.run(self.reservations.admit(self.who(key), claim, soft_ratio=0.8))
+        fits = self.spent + sum(self.held.values()) + sum(self.gone.values()) + bound <= self.limit
+        if decision.allowed:
+            assert fits, "above the limit"
+            assert len(self.held) < 6
+            self.held[name] = bound
+        else:
+            assert decision.refusal is not None
+            assert decision.refusal.limit in ("usd_total", "in_flight", "tokens_per_day")
+            if decision.refusal.limit == "usd_total":
+                assert not fits or self.limit == 0, "refused although there was room"
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), share=st.floats(0, 1), twice=st.booleans())
+    def settle(self, data: st.DataObject, share: float, *, twice: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.held)))
+        used = int(self.held.pop(name) * share)
+        self.finish(name, used)
+        if twice:
+            assert not self.run(self.settle_call(name, used)).now
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def overrun(self, data: st.DataObject) -> None:
+        """A provider reports more than was held."""
+        name = data.draw(st.sampled_from(sorted(self.held)))
+        bound = self.held.pop(name)
+        self.over += 7
+        assert self.finish(name, bound + 7)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        """A request that never ran."""
+        name = data.draw(st.sampled_from(sorted(self.held)))
+        del self.held[name]
+        assert self.run(self.reservations.settle(self.who("k1"), name, tokens=0, microusd=0, mode="void")).now
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def gateway_dies(self, data: st.DataObject) -> None:
+        """Some are renewed no more: taken for lost, their money stays spent."""
+        dead = data.draw(st.sets(st.sampled_from(sorted(self.held)), min_size=1))
+        alive = [name for name in self.held if name not in dead]
+        for _ in range(2):
+            self.offset.us += int(HOLD_S * SECOND_US) // 2 + SECOND_US
+            if alive:
+                assert [] == self.run(self.reservations.renew("acme", alive))
+        for name in dead:
+            self.gone[name] = self.held.pop(name)
+
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def late(self, data: st.DataObject, share: float) -> None:
+        """A gateway that only hung settles after all."""
+        name = data.draw(st.sampled_from(sorted(self.gone)))
+        self.finish(name, int(self.gone.pop(name) * share))
+
+    @rule(limit=st.integers(0, 2000))
+    def limit_changes(self, limit: int) -> None:
+        self.limit = limit
+
+    @rule(hours=st.integers(1, 30))
+    def time_passes(self, hours: int) -> None:
+        """Everything that runs is renewed."""
+        for _ in range(hours):
+            if self.held:
+                self.run(self.reservations.renew("acme", list(self.held)))
+            if hours < 3 or not self.held:
+                self.offset.us += (20 if self.held else HOUR_S) * SECOND_US
+
+    @invariant()
+    def counters_are_facts(self) -> None:
+        """What the store counts is what the model knows."""
+        if not hasattr(self, "store"):
+            return
+        raw = self.run(self.store.call("XLEN", spelled.ledger("acme")))
+        assert self.rows == raw
+
+    def settle_call(self, name: str, used: int) -> Any:
+        row = orjson.dumps({"id": name})
+        return self.reservations.settle(self.who("k1"), name, tokens=used, microusd=used, row=row)
+
+    def finish(self, name: str, used: int) -> bool:
+        settled = self.run(self.settle_call(name, used))
+        assert settled.now
+        self.spent += used
+        self.rows += 1
+        over: bool = settled.over
+        return over
+
+    def settle_everything(self) -> None:
+        """After all settlements nothing is held, and counters equal facts equal ledger."""
+        for name in [*self.held, *self.gone]:
+            self.finish(name, 1)
+        self.held, self.gone = {}, {}
+        for names in (spelled.held, spelled.lost, spelled.due):
+            assert 0 == self.run(self.store.call("EXISTS", names("acme")))
+        entries: Any = self.run(self.store.call("XRANGE", spelled.ledger("acme"), "-", "+"))
+        rows = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
+        assert self.spent == sum(int(row[b"microusd"]) for row in rows)
+        self.limit = self.spent + 5
+        claim = Claim("last", 1, tokens=0, microusd=6, minute_tokens=0)
+        refused = self.run(self.reservations.admit(self.who("k3"), claim, soft_ratio=0.8)).refusal
+        assert refused is not None
+        assert ("usd_total", self.spent) == (refused.limit, refused.used)
+        fits = claim._replace(microusd=5)
+        assert self.run(self.reservations.admit(self.who("k3"), fits, soft_ratio=0.8)).allowed
+
+
+def test_lives(shared_server: PrivateServer) -> None:
+    """Admits, settlements, aborts, overruns, dead gateways and changed limits in any order."""
+    loop = asyncio.new_event_loop()
+
+    class Here(Life):
+        server = shared_server
+
+    Here.loop = loop
+    try:
+        machine = Here.TestCase
+        machine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+        machine().runTest()
+    finally:
+        loop.close()
