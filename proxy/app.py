@@ -16,7 +16,7 @@ from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from providers.registry import REGISTRY, Place
 from proxy.admin.routes import admin_routes
-from proxy.exchange.admission import Admissions
+from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
@@ -39,7 +39,8 @@ from proxy.telemetry.metrics import Metrics, Watched
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
-from ratelimit.limits.bucket import RequestBuckets
+from ratelimit.limits.reservations import Reservations
+from ratelimit.limits.settling import Settler
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -57,6 +58,7 @@ _CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
 """Client dialects; each is served at the path of its operation."""
 
 _SYNC_RETRY_S: Final = 1.0
+_SETTLE_S: Final = 2.0
 
 DEFAULT_REGION: Final = "us-east-1"
 """Signed for where an address was configured and no region."""
@@ -123,13 +125,23 @@ class Gateway:
             headroom = Headroom(monotonic, _wall_clock_s)
             self.metrics.watch(lambda: _watched(headroom, providers))
             lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
+            reservations = Reservations(store)
+            settler = Settler(reservations, clock=monotonic)
+            stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
+            stack.push_async_callback(self._settled, settler)
             exchange = Exchange(
                 self._catalogue,
-                Admissions(RequestBuckets(store), open_on_outage=settings.redis.on_outage == "open"),
+                Admissions(
+                    reservations,
+                    settler,
+                    Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
+                    wall_clock_s=_wall_clock_s,
+                ),
                 lanes,
                 Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+                default_output_tokens=settings.limits.default_max_output_tokens,
                 clock=monotonic,
                 wall_clock_s=_wall_clock_s,
             )
@@ -189,6 +201,11 @@ class Gateway:
         await store.open()
         stack.push_async_callback(store.close)
         return store
+
+    async def _settled(self, settler: Settler) -> None:
+        """Settle what is left before the store is closed."""
+        if not await settler.emptied(_SETTLE_S):
+            self._log.error("settlements were not taken by the store", count=settler.waiting)
 
     def _identity_file(self) -> Path | None:
         """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""

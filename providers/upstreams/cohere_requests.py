@@ -107,6 +107,8 @@ def body(request: Canonical, model: str) -> bytes:
     limit_tokens = members.get("max_completion_tokens")
     if limit_tokens is None:
         limit_tokens = members.get("max_tokens")
+    if limit_tokens is None:
+        limit_tokens = request.output_limit_tokens
     made: dict[str, Any] = {
         "model": model,
         "messages": [*_system(talk), *(_message(message) for message in talk.messages)],

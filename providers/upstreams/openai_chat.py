@@ -101,12 +101,23 @@ class OpenAIChat:
             drop = renamed(request, _OTHER_LIMIT[self.output_limit], self.output_limit, put, drop)
         elif self.newer_limit is not None and "max_tokens" in members and self.newer_limit.search(model):
             drop = renamed(request, "max_tokens", "max_completion_tokens", put, drop)
+        if request.output_limit_tokens and not (
+            members.get("max_tokens") or members.get("max_completion_tokens")
+        ):
+            put[self._limit_name(model)] = b"%d" % request.output_limit_tokens
         for other, own in self.renames:
             drop = renamed(request, other, own, put, drop)
         if self.refuses and not self.refuses.isdisjoint(members):
             drop = drop | (self.refuses & members.keys()) - set(self.lacks(request))
         path = self.endpoint.path_for("chat/completions", model)
         return UpstreamRequest(path, splice(request.raw, request.layout, put, drop))
+
+    def _limit_name(self, model: str) -> str:
+        """Under which name a limit is added that the client did not set: the old one is known everywhere else."""
+        if self.output_limit is not None:
+            return self.output_limit
+        newer = self.newer_limit is not None and self.newer_limit.search(model)
+        return "max_completion_tokens" if newer else "max_tokens"
 
     def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """Members that this request needs and the provider does not have; they are sent all the same."""

@@ -82,6 +82,10 @@ def body(request: Canonical, model: str, reasoning_format: str) -> bytes:
     talk = conversation.read(request)
     members = request.members
     limit_tokens = members.get("max_completion_tokens")
+    if limit_tokens is None:
+        limit_tokens = members.get("max_tokens")
+    if limit_tokens is None:
+        limit_tokens = request.output_limit_tokens
     store = members.get("store")
     made: dict[str, Any] = {
         "model": model,
@@ -91,7 +95,7 @@ def body(request: Canonical, model: str, reasoning_format: str) -> bytes:
         "stream_options": _stream_options(request),
         "store": False if store is None else store,
         "include": None if _WITHOUT_REASONING.match(model) else ["reasoning.encrypted_content"],
-        "max_output_tokens": members.get("max_tokens") if limit_tokens is None else limit_tokens,
+        "max_output_tokens": limit_tokens,
         "reasoning": _reasoning(members),
         "text": _text(members, talk),
         "tools": _tools(members, talk) or None,

@@ -1,75 +1,157 @@
-"""Whether a request may run at all: today the requests-per-minute bucket of its key and customer."""
+"""Whether a request may run: what it may use is held against every limit before any attempt, settled afterwards."""
 
+import asyncio
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
+from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
-from ratelimit.limits.bucket import Decision, RequestBuckets
+from ratelimit.limits.reservations import Mode, Reservations
+from ratelimit.limits.settling import Settlement, Settler
+from ratelimit.limits.types import Account, Claim, Decision, Rate, Refusal, Scope, account
 from ratelimit.store.errors import StoreUnavailable
+from ratelimit.subjects.types import Scope as SubjectScope
 from ratelimit.subjects.types import Subject
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+_MICRO: Final = 1_000_000
+_ACCOUNTS_KEPT: Final = 10_000
+_CODES: Final = {"usd": "budget_exceeded", "tokens": "quota_exceeded"}
+
 
 class Admission(NamedTuple):
-    """A request that may run. `headers` tell the tighter limit and what is left of it."""
+    """A request that may run.
 
-    headers: Headers
+    Attributes:
+        headers: tell the tighter limits, what is left of them, and which is nearly used up.
+        account: what it counts for; `None` for a subject without limits, of which nothing is held.
+        mode: `held`, or `unheld` when the store was away and requests pass uncounted for the time.
+        admitted_us: microseconds since the epoch.
+    """
+
+    headers: Headers = ()
+    account: Account | None = None
+    mode: Mode = "held"
+    admitted_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`open_on_outage`: requests of known keys pass while the store is away. `soft_ratio`: see the settings."""
+
+    open_on_outage: bool
+    soft_ratio: float
 
 
 class Admissions:
     """The gate in front of every attempt."""
 
-    def __init__(self, buckets: RequestBuckets, *, open_on_outage: bool) -> None:
-        """
-        Args:
-            open_on_outage: let requests of known keys pass uncounted while the store is away.
-        """
-        self._buckets = buckets
-        self._open_on_outage = open_on_outage
+    def __init__(
+        self,
+        reservations: Reservations,
+        settler: Settler,
+        terms: Terms,
+        *,
+        wall_clock_s: Callable[[], float],
+    ) -> None:
+        self._reservations = reservations
+        self._settler = settler
+        self._terms = terms
+        self._wall_clock_s = wall_clock_s
+        self._accounts: dict[tuple[str, tuple[str, ...]], tuple[Subject, Account]] = {}
 
-    async def admit(self, subject: Subject, request_id: str) -> Admission:
-        """Count the request, all or nothing.
+    def account(self, subject: Subject, *names: str) -> Account | None:
+        """What a request for these names counts for; `None` without any limit."""
+        place = (subject.key_id, names)
+        known = self._accounts.get(place)
+        if known is None or known[0] is not subject:
+            scopes = tuple(_scope(scope, subject) for scope in subject.scopes_for(*names))
+            if len(self._accounts) >= _ACCOUNTS_KEPT:
+                self._accounts.clear()
+            known = self._accounts[place] = (subject, account(subject.customer_id, scopes))
+        return known[1] if known[1].limited else None
+
+    async def admit(self, counts_for: Account | None, request_id: str, bound: Bound) -> Admission:
+        """Hold what the request may use, all or nothing.
 
         Raises:
             Refused: a limit is reached, or limits cannot be checked.
         """
+        if counts_for is None:
+            return Admission()
+        if self._settler.full:
+            raise Refused("overloaded", "too much waits to be settled; try again shortly", retry_after_s=1.0)
+        claim = Claim(request_id, 1, *bound)
         try:
-            decision = await self._buckets.take_request(
-                request_id=request_id,
-                customer_id=subject.customer_id,
-                key_id=subject.key_id,
-                key_per_minute=subject.key_requests_per_minute,
-                customer_per_minute=subject.customer_requests_per_minute,
-            )
+            decision = await self._reservations.admit(counts_for, claim, soft_ratio=self._terms.soft_ratio)
         except StoreUnavailable as outage:
-            if self._open_on_outage:
-                return Admission(())
+            if self._terms.open_on_outage:
+                return Admission((), counts_for, "unheld", int(self._wall_clock_s() * _MICRO))
+            self._void(counts_for, request_id)
             raise Refused(
                 "limits_unavailable",
                 "limits cannot be checked at the moment; try again shortly",
                 retry_after_s=1.0,
             ) from outage
+        except asyncio.CancelledError:
+            self._void(counts_for, request_id)
+            raise
         headers = _headers(decision)
-        if not decision.allowed:
-            raise _refusal(decision, headers)
-        return Admission(headers)
+        if decision.refusal is not None:
+            raise _refusal(decision.refusal, headers)
+        self._settler.opened(counts_for, request_id)
+        return Admission(headers, counts_for, "held", decision.admitted_us)
+
+    def settle(self, admission: Admission, request_id: str, *, tokens: int, microusd: int) -> None:
+        """Charge what the request used and give back the rest. Never waits."""
+        if admission.account is not None:
+            self._settler.settle(
+                Settlement(
+                    admission.account,
+                    request_id,
+                    tokens,
+                    microusd,
+                    admission.mode,
+                    admitted_us=admission.admitted_us,
+                )
+            )
+
+    def _void(self, counts_for: Account, request_id: str) -> None:
+        """It may be held, and will not run."""
+        self._settler.settle(Settlement(counts_for, request_id, mode="void", uncertain=True))
 
 
-def _refusal(decision: Decision, headers: Headers) -> Refused:
-    assert decision.limit is not None
-    reset = duration(decision.reset_after_s)
+def _scope(scope: SubjectScope, subject: Subject) -> Scope:
+    own = f"{subject.key_id}:{scope.id}" if scope.kind == "model" else scope.id
+    return Scope(scope.kind, own, scope.limits)
+
+
+def _refusal(refusal: Refusal, headers: Headers) -> Refused:
+    name = refusal.limit
+    code = _CODES.get(name.split("_", 1)[0], "rate_limit_exceeded")
+    if name == "tokens_per_minute":
+        code = "rate_limit_exceeded"
+    used: float = refusal.used
+    maximum = refusal.maximum
+    unit = name.replace("_", " ")
+    if name.startswith("usd"):
+        used, maximum = used / _MICRO, maximum / _MICRO
+        unit = f"dollars{name.removeprefix('usd').replace('_', ' ')}"
+    reset = None if refusal.reset_after_s is None else duration(refusal.reset_after_s)
+    until = f"; it begins anew in {reset}" if reset is not None else ""
     return Refused(
-        "rate_limit_exceeded",
-        f"the {decision.subject}'s limit of {decision.limit:g} requests per minute is reached "
-        f"({decision.used} used; it is free again in {reset})",
-        retry_after_s=decision.retry_after_s,
+        code,
+        f"the {refusal.scope}'s limit of {maximum:g} {unit} is in the way: {used:g} used or held for requests "
+        f"under way{until}",
+        retry_after_s=refusal.retry_after_s,
         details={
-            "subject": decision.subject,
-            "limit": "requests_per_minute",
-            "used": decision.used,
-            "maximum": decision.limit,
+            "subject": refusal.scope,
+            "limit": name,
+            "used": used,
+            "maximum": maximum,
             "reset": reset,
         },
         headers=headers,
@@ -77,15 +159,22 @@ def _refusal(decision: Decision, headers: Headers) -> Refused:
 
 
 def _headers(decision: Decision) -> Headers:
-    if decision.limit is None:
+    headers = [*_rate(b"requests", decision.requests), *_rate(b"tokens", decision.tokens)]
+    if decision.soft is not None:
+        soft = decision.soft
+        share = round(100 * soft.used / soft.maximum)
+        headers.append((b"x-headgate-soft-limit", f"{soft.scope} {soft.limit} {share}%".encode()))
+    return headers
+
+
+def _rate(kind: bytes, rate: Rate | None) -> Headers:
+    if rate is None:
         return ()
+    limit = rate.limit
     return (
-        (
-            b"x-ratelimit-limit-requests",
-            b"%g" % decision.limit if decision.limit < 1_000_000 else b"%d" % decision.limit,
-        ),
-        (b"x-ratelimit-remaining-requests", b"%d" % decision.remaining),
-        (b"x-ratelimit-reset-requests", duration(decision.reset_after_s).encode()),
+        (b"x-ratelimit-limit-" + kind, b"%g" % limit if limit < _MICRO else b"%d" % limit),
+        (b"x-ratelimit-remaining-" + kind, b"%d" % rate.remaining),
+        (b"x-ratelimit-reset-" + kind, duration(rate.reset_after_s).encode()),
     )
 
 

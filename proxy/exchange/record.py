@@ -19,7 +19,8 @@ class Try:
     """One attempt.
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
-    of the request that this backend does not take and that do not change the answer.
+    of the request that this backend does not take and that do not change the answer; `tokens` are those that
+    it is billed for.
     """
 
     attempt: Attempt
@@ -29,6 +30,7 @@ class Try:
     elapsed_s: float = 0.0
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
+    tokens: int = 0
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
@@ -108,6 +110,7 @@ class Record:
         current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
             self.usage = usage
+            current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
 
     def fail_try(self, error: UpstreamError, usage: Usage | None = None) -> None:
@@ -133,6 +136,11 @@ class Record:
                 return None
             total += each.cost_microusd
         return total
+
+    @property
+    def tokens(self) -> int:
+        """All that this request was billed for."""
+        return sum(each.tokens for each in self.tries)
 
     def attempts(self) -> list[dict[str, Any]]:
         """As shown to clients."""

@@ -10,7 +10,6 @@ from typing import Any, Final
 from proxy.settings.problems import Location, Problem, path_of
 from proxy.settings.schema import TIER_DEFAULTS, Settings
 from proxy.settings.section import Section
-from proxy.settings.subjects import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +66,6 @@ class Row:
 _NO_EFFECT: Final = "it has no effect"
 _VAULT_NOTE: Final = "vault: is not read; the secret counts as missing"
 
-# Limits that are stored but not yet enforced.
-_PLANNED_LIMITS: Final = (
-    "tokens_per_minute",
-    "in_flight",
-    "tokens_per_day",
-    "tokens_per_month",
-    "tokens_total",
-    "usd_per_day",
-    "usd_per_month",
-    "usd_total",
-)
-
 # Prices of tokens that are not told apart from others in providers' answers yet.
 _UNTOLD: Final = tuple(
     f"models.*.{place}price.{step}{figure}"
@@ -110,14 +97,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("routing.classifier.*", "requests are not classified"),
     Row("routing.breaker", "no circuit opens"),
     Row("routing.hedge", "no request is hedged"),
-    Row("limits.default_max_output_tokens", _NO_EFFECT),
-    Row("limits.soft_ratio", _NO_EFFECT),
     Row("limits.shrink_output", _NO_EFFECT),
-    *(Row(f"limits.defaults.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
-    *(Row(f"customers.*.limits.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
-    *(Row(f"keys.*.limits.{limit}", "it is not enforced") for limit in _PLANNED_LIMITS),
-    *(Row(f"keys.*.models.*.{limit}", "it is not enforced") for limit in Limits.model_fields),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )
 

@@ -9,8 +9,8 @@ from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 
 _ADMIT: Final = load_script("ratelimit.limits", "admit", prelude="common")
-_SETTLE: Final = load_script("ratelimit.limits", "settle", prelude="common")
-_RENEW: Final = load_script("ratelimit.limits", "renew", prelude="common")
+_SETTLE: Final = load_script("ratelimit.limits", "settle", when_full=True, prelude="common")
+_RENEW: Final = load_script("ratelimit.limits", "renew", when_full=True, prelude="common")
 
 HOLD_S: Final = 28.0
 """How long a reservation is held without being renewed: slots and rates of a dead gateway are back within 30 s."""

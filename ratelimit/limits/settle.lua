@@ -17,7 +17,6 @@ local book = open_book(KEYS[1])
 local reservation
 if packed then
   reservation = cmsgpack.unpack(packed)
-  -- Removing comes first: a server that is full allows it, and whatever follows it.
   redis.call('HDEL', held and KEYS[2] or KEYS[4], id)
   if held then
     redis.call('ZREM', KEYS[3], id)

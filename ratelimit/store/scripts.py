@@ -15,17 +15,25 @@ class Script:
     writes: bool = True
 
 
-def load_script(package: str, name: str, *, writes: bool = True, prelude: str | None = None) -> Script:
+def load_script(
+    package: str, name: str, *, writes: bool = True, when_full: bool = False, prelude: str | None = None
+) -> Script:
     """Read `<name>.lua` of `package`, behind `<prelude>.lua` where one is named. Called at import, never per call.
 
     A first line with the script's flags is put in front (redis.io, "Lua scripts", of version 7.0): a server
     that takes no writes then refuses one that `writes` before it begins, whatever it would have done, and runs
     one that does not; one that wrongly says it does not write fails at its first write.
 
+    Args:
+        when_full: it runs on a server that is out of memory, too: what it frees or must not be lost outweighs what
+            it takes.
+
     Raises:
         FileNotFoundError: the file is not in the package.
     """
-    flags = b"#!lua\n" if writes else b"#!lua flags=no-writes\n"
+    flags = b"#!lua flags=allow-oom\n" if when_full else b"#!lua\n"
+    if not writes:
+        flags = b"#!lua flags=no-writes\n"
     parts = [part for part in (prelude, name) if part is not None]
     source = flags + b"".join(files(package).joinpath(f"{part}.lua").read_bytes() for part in parts)
     sha1 = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()  # the server's own naming

@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 from redis.crc import key_slot
 
-from ratelimit.limits.bucket import RequestBuckets
+from ratelimit.limits.reservations import Reservations
+from ratelimit.limits.types import Claim, Scope, account
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreRefused, StoreUnavailable
 from ratelimit.store.keys import IDENTITY
@@ -294,10 +295,11 @@ async def test_rights_in_the_manual_are_enough(fleet: ClusterFleet, watch: Watch
         await directory.create_customer(NewCustomer("acme"))
         key, _ = await directory.create_key(NewKey("acme"))
         assert [key] == list((await directory.list_keys(None, 9, customer_id="acme")).items)
-        decision = await RequestBuckets(store).take_request(
-            request_id="r", customer_id="acme", key_id=key.id, key_per_minute=1, customer_per_minute=None
-        )
+        counts_for = account("acme", [Scope("customer", "acme", {"in_flight": 1})])
+        reservations = Reservations(store)
+        decision = await reservations.admit(counts_for, Claim("r", 1, 1, 1, 1), soft_ratio=0.8)
         assert decision.allowed
+        assert (await reservations.settle(counts_for, "r", tokens=1, microusd=1)).now
         await directory.delete_customer("acme")
         assert not await store.accept()
     assert [] == watch.told

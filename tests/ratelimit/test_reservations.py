@@ -10,8 +10,11 @@ import pytest
 from ratelimit.limits.reservations import HOLD_S, Mode, Reservations, Settled
 from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Scope, account
 from ratelimit.store import keys as spelled
+from ratelimit.store.address import parse_address
+from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
-from tests.ratelimit.clocks import Offset
+from tests.ratelimit.clocks import PATIENT_MS, Offset
+from tests.support.valkey import PrivateServer
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -282,3 +285,20 @@ async def test_soft(gate: Gate) -> None:
     assert soft is not None
     assert ("customer", "usd_per_month", 80) == (soft.scope, soft.limit, soft.used)
     assert soft.maximum == pytest.approx(100)
+
+
+async def test_full_server(fragile_server: PrivateServer, offset: Offset) -> None:
+    """A server out of memory lets nobody in, and still takes settlements and renewals."""
+    store = Store.for_tests(parse_address(fragile_server.url), timeout_ms=PATIENT_MS, offset_us=offset)
+    await store.open()
+    gate = Gate(store, offset)
+    asker = of({"usd_total": 0.000_02})
+    assert (await gate.admit(asker, reservation_id="x")).allowed
+    await store.call("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreUnavailable, match="OOM"):
+        await gate.admit(asker)
+    assert [] == await gate.reservations.renew("acme", ["x"])
+    assert (await gate.settle(asker, "x", microusd=10)).now
+    await store.call("CONFIG", "SET", "maxmemory", "0")
+    assert (await gate.admit(asker)).allowed
+    await store.close()

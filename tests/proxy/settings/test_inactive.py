@@ -84,18 +84,8 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ),
         (
             LIMITS,
-            [
-                "limits.default_max_output_tokens",
-                "limits.soft_ratio",
-                "limits.shrink_output",
-                "limits.defaults.in_flight",
-            ],
+            ["limits.shrink_output"],
         ),
-        ("customers: [{id: a, limits: {usd_total: 0}}]", ["customers[0].limits.usd_total"]),
-        ("keys: [{id: k, customer: c, secret: env:A, limits: {tokens_per_day: 1}}]",
-         ["keys[0].limits.tokens_per_day"]),
-        ("keys: [{id: k, customer: c, secret: env:A, models: {frugal: {usd_per_day: 1}, balanced: {}}}]",
-         ["keys[0].models.frugal.usd_per_day"]),
         ("customers: [{id: a, priority: high}, {id: b, priority: normal}]", ["customers[0].priority"]),
     ],
 )  # fmt: skip
