@@ -126,7 +126,13 @@ class Gateway:
             self.metrics.watch(lambda: _watched(headroom, providers))
             lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
             reservations = Reservations(store)
-            settler = Settler(reservations, clock=monotonic)
+            settler = Settler(
+                reservations,
+                clock=monotonic,
+                on_fault=lambda request_id, fault: self._log.error(
+                    "not settled", request_id=request_id, reason=str(fault)
+                ),
+            )
             stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
             stack.push_async_callback(self._settled, settler)
             exchange = Exchange(

@@ -64,6 +64,12 @@ def bound(request: Canonical, attempts: Sequence[Attempt], output_tokens: int) -
     return Bound(tokens, microusd, guess)
 
 
+def longest_answer(request: Canonical) -> int:
+    """The client's own limit, tokens: the larger where it gave two, since providers differ in which they heed."""
+    said = (request.members.get("max_tokens"), request.members.get("max_completion_tokens"))
+    return max([request.output_limit_tokens or 0, *(each for each in said if isinstance(each, int))])
+
+
 def _prompt(request: Canonical) -> int | None:
     """Tokens of the prompt at most; `None` when it holds what cannot be measured here.
 

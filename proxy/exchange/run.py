@@ -10,7 +10,7 @@ from providers.dialects import Client, PlainClient
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound
+from proxy.exchange.bounds import Bound, bound, longest_answer
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
@@ -169,7 +169,7 @@ class Exchange:
             record.plan = record.plan._replace(attempts=priced)
         output_tokens = self._default_output_tokens if streams else 0
         if request.output_limit_tokens:
-            output_tokens = request.output_limit_tokens
+            output_tokens = longest_answer(request)
         elif streams and account.hard:
             request = request._replace(output_limit_tokens=output_tokens)
         held = bound(request, record.plan.attempts, output_tokens)

@@ -8,7 +8,7 @@ from typing import Final
 
 from ratelimit.limits.reservations import HOLD_S, Mode, Reservations
 from ratelimit.limits.types import Account
-from ratelimit.store.errors import StoreUnavailable
+from ratelimit.store.errors import StoreFault, StoreUnavailable
 
 RENEWED_EVERY_S: Final = HOLD_S / 3
 AT_ONCE: Final = 64
@@ -38,8 +38,19 @@ class Settler:
         overruns: how often more was used than held.
     """
 
-    def __init__(self, reservations: Reservations, *, clock: Callable[[], float]) -> None:
-        """`clock`: monotonic, in seconds."""
+    def __init__(
+        self,
+        reservations: Reservations,
+        *,
+        clock: Callable[[], float],
+        on_fault: Callable[[str, StoreFault], None],
+    ) -> None:
+        """
+        Args:
+            clock: monotonic, in seconds.
+            on_fault: told the reservation that the store will never settle; what it holds stays booked as spent.
+        """
+        self._on_fault = on_fault
         self._reservations = reservations
         self._clock = clock
         self._waiting: deque[Settlement] = deque()
@@ -120,6 +131,9 @@ class Settler:
             )
         except StoreUnavailable:
             return False
+        except StoreFault as fault:
+            self._on_fault(each.reservation_id, fault)
+            return True
         self.overruns += settled.over
         return True
 

@@ -89,3 +89,9 @@ def test_the_limit_of_an_answer_goes_upstream(name: str) -> None:
     assert 1 == body.count(b"1234"), body
     asked = request(max_tokens=77)._replace(output_limit_tokens=77)
     assert 1 == REGISTRY[name].dialect.encode(asked, "some-model").body.count(b"77")
+
+
+def test_two_limits() -> None:
+    """Of two limits the larger bounds the answer: the provider may heed either."""
+    assert 9000 == bounds.longest_answer(request(max_completion_tokens=1, max_tokens=9000))
+    assert 9000 == bounds.longest_answer(request(max_completion_tokens=9000, max_tokens=1))
