@@ -1,40 +1,32 @@
 """Builds every runtime object once, mounts the routes, and takes everything down again."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
-from providers.registry import REGISTRY, Place
 from proxy.admin.routes import admin_routes
+from proxy.assembly.kept import admin_key, data_dir, local_key
+from proxy.assembly.providers import providers_of
+from proxy.assembly.subjects import configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
-from proxy.exchange.upstream.auth.types import Credentials
-from proxy.exchange.upstream.backends import Provider, Providers, Timeouts
+from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.headroom import Headroom
-from proxy.exchange.upstream.places import Places
 from proxy.exchange.upstream.transport import Transport
 from proxy.http.door import Door
 from proxy.routing.catalogue.load import from_settings
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import BUILT_IN, Loaded
-from proxy.settings.schema import Provider as ProviderSettings
-from proxy.settings.schema import Settings
-from proxy.settings.subjects import Customer as CustomerSettings
-from proxy.settings.subjects import Key as KeySettings
-from proxy.settings.subjects import model_limits, model_names
 from proxy.telemetry.metrics import Metrics, Watched
 from proxy.web.calls import Call
 from proxy.web.models import Models
@@ -47,11 +39,6 @@ from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
-from ratelimit.subjects.secret import make_secret
-from ratelimit.subjects.types import ConfiguredKey, NewCustomer
-
-LOCAL: Final = "local"
-"""Customer and key of the laptop: made once, without limits."""
 
 _PREFIXES: Final = ("/v1", "/api/v1")
 _CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
@@ -59,9 +46,6 @@ _CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
 
 _SYNC_RETRY_S: Final = 1.0
 _SETTLE_S: Final = 2.0
-
-DEFAULT_REGION: Final = "us-east-1"
-"""Signed for where an address was configured and no region."""
 
 
 class Gateway:
@@ -82,8 +66,8 @@ class Gateway:
         self._log = log
         self._settings = loaded.settings
         self._catalogue = from_settings(self._settings)
-        self.local_key = _local_key(self._settings) if self._wants_local_key() else None
-        self._admin_key_digest, self.new_admin_key = _admin_key(loaded)
+        self.local_key = local_key(self._settings) if self._wants_local_key() else None
+        self._admin_key_digest, self.new_admin_key = admin_key(loaded)
         self.metrics = Metrics()
         self._not_ready: str | None = "starting"
         self._back = asyncio.Event()
@@ -216,7 +200,7 @@ class Gateway:
     def _identity_file(self) -> Path | None:
         """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""
         try:
-            return _data_dir(self._settings) / "store-identity"
+            return data_dir(self._settings) / "store-identity"
         except OSError as problem:  # a read-only file system, with a store elsewhere
             self._log.warning("the store's identity is not remembered over restarts", reason=str(problem))
             return None
@@ -267,49 +251,6 @@ class Gateway:
                 await self._back.wait()
 
 
-def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
-    """The providers that take requests, ready to be called; to be made on the loop that calls them."""
-    providers: dict[str, Provider] = {}
-    for name, provider in settings.providers.items():
-        if provider.disabled is not None:
-            continue
-        adapter = REGISTRY[provider.adapter]
-        given = Place(
-            (provider.base_url or "").rstrip("/"),
-            provider.api_version,
-            provider.region,
-            provider.project,
-            provider.location,
-        )
-        base_url = adapter.address(given) or sandbox_url
-        assert base_url is not None
-        place = replace(given, base_url=base_url)
-        timeouts = provider.timeouts
-        providers[name] = Provider(
-            adapter.at(place),
-            base_url,
-            _credentials(provider),
-            Timeouts(
-                timeouts.connect_s,
-                timeouts.first_byte_s,
-                timeouts.first_content_s,
-                timeouts.stall_s,
-                timeouts.total_s,
-            ),
-            Places(name, provider.max_in_flight, provider.queue_s) if provider.max_in_flight else None,
-        )
-    return providers
-
-
-def _credentials(provider: ProviderSettings) -> Credentials:
-    keys = provider.resolved_keys
-    return Credentials(
-        key=keys[0].key.reveal() if keys else None,
-        region=provider.region or DEFAULT_REGION,
-        **{name: secret.reveal() for name, secret in provider.resolved_secrets.items()},
-    )
-
-
 def _watched(headroom: Headroom, providers: Providers) -> Watched:
     """What metrics show of providers."""
     left = [
@@ -324,90 +265,6 @@ def _watched(headroom: Headroom, providers: Providers) -> Watched:
         if provider.places is not None
     ]
     return Watched(left, taken)
-
-
-class ConfiguredSubjects(NamedTuple):
-    """Customers and keys of the configuration. `named_only`: ids of customers that only a key names."""
-
-    customers: Sequence[NewCustomer]
-    named_only: Sequence[str]
-    keys: Sequence[ConfiguredKey]
-
-
-def configured_subjects(settings: Settings, local_key: str | None) -> ConfiguredSubjects:
-    """What the store is to be told of the configuration; the laptop's key stands for a customer of its own."""
-    defaults = settings.limits.defaults.named()
-    customers = [_customer(each, defaults) for each in settings.customers if not each.named_only]
-    keys = [_key(each, each.digest) for each in settings.keys if each.digest is not None]
-    if local_key is not None:
-        customers.append(NewCustomer(LOCAL, "This machine"))
-        keys.append(ConfiguredKey(LOCAL, LOCAL, sha256(local_key.encode()).hexdigest(), "Local key"))
-    return ConfiguredSubjects(customers, [each.id for each in settings.customers if each.named_only], keys)
-
-
-def _customer(customer: CustomerSettings, defaults: Mapping[str, float]) -> NewCustomer:
-    return NewCustomer(
-        customer.id,
-        customer.name or customer.id,
-        limits=customer.limits.over(defaults),
-        models=customer.models,
-        priority=customer.priority,
-        metadata=customer.metadata,
-        disabled=customer.disabled,
-        tags=customer.tags,
-    )
-
-
-def _key(key: KeySettings, digest: str) -> ConfiguredKey:
-    return ConfiguredKey(
-        key.id,
-        key.customer,
-        digest,
-        key.id,
-        limits=key.limits.named(),
-        models=model_names(key.models),
-        expires_at=key.expires_at,
-        disabled=key.disabled,
-        model_limits=model_limits(key.models),
-        tags=key.tags,
-    )
-
-
-def _local_key(settings: Settings) -> str:
-    """The laptop's key, made at the first start."""
-    path = _data_dir(settings) / "local-key"
-    return _kept(path, make_secret)
-
-
-def _admin_key(loaded: Loaded) -> tuple[bytes, str | None]:
-    """The admin key's digest, and its text when it was made just now."""
-    if loaded.admin_key is not None:
-        return sha256(loaded.admin_key.reveal().encode()).digest(), None
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"hg-admin-{secrets.token_urlsafe(32)}")
-        return sha256(made[0].encode()).hexdigest()
-
-    digest = _kept(_data_dir(loaded.settings) / "admin-key.sha256", make)
-    return bytes.fromhex(digest), made[0] if made else None
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """The text in a file that only its owner may read; made by `make` where there is none."""
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        text = make()
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(text + "\n")
-        return text
-
-
-def _data_dir(settings: Settings) -> Path:
-    path = settings.server.data_dir
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
 
 
 def _wall_clock_s() -> float:

@@ -223,7 +223,7 @@ async def _lists(loaded: Loaded) -> dict[str, frozenset[str] | str | None]:
     """What each provider that takes requests lists, all asked at once."""
     from providers.model_lists import model_list
     from providers.types import UpstreamError
-    from proxy.app import providers_of
+    from proxy.assembly.providers import providers_of
     from proxy.exchange.upstream.listing import list_models
     from proxy.exchange.upstream.transport import Transport
 

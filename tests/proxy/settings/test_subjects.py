@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.app import configured_subjects
+from proxy.assembly.subjects import configured_subjects
 from proxy.settings.load import Loaded
 from ratelimit.subjects.types import ConfiguredKey, NewCustomer
 

@@ -1,0 +1,57 @@
+"""Providers of the configuration, ready to be called."""
+
+from dataclasses import replace
+from typing import Final
+
+from providers.registry import REGISTRY, Place
+from proxy.exchange.upstream.auth.types import Credentials
+from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.places import Places
+from proxy.settings.schema import Provider as ProviderSettings
+from proxy.settings.schema import Settings
+
+DEFAULT_REGION: Final = "us-east-1"
+"""Signed for where an address was configured and no region."""
+
+
+def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
+    """The providers that take requests, ready to be called; to be made on the loop that calls them."""
+    providers: dict[str, Provider] = {}
+    for name, provider in settings.providers.items():
+        if provider.disabled is not None:
+            continue
+        adapter = REGISTRY[provider.adapter]
+        given = Place(
+            (provider.base_url or "").rstrip("/"),
+            provider.api_version,
+            provider.region,
+            provider.project,
+            provider.location,
+        )
+        base_url = adapter.address(given) or sandbox_url
+        assert base_url is not None
+        place = replace(given, base_url=base_url)
+        timeouts = provider.timeouts
+        providers[name] = Provider(
+            adapter.at(place),
+            base_url,
+            _credentials(provider),
+            Timeouts(
+                timeouts.connect_s,
+                timeouts.first_byte_s,
+                timeouts.first_content_s,
+                timeouts.stall_s,
+                timeouts.total_s,
+            ),
+            Places(name, provider.max_in_flight, provider.queue_s) if provider.max_in_flight else None,
+        )
+    return providers
+
+
+def _credentials(provider: ProviderSettings) -> Credentials:
+    keys = provider.resolved_keys
+    return Credentials(
+        key=keys[0].key.reveal() if keys else None,
+        region=provider.region or DEFAULT_REGION,
+        **{name: secret.reveal() for name, secret in provider.resolved_secrets.items()},
+    )
