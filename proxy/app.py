@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final
@@ -16,6 +17,7 @@ from proxy.assembly.kept import admin_key, data_dir, local_key
 from proxy.assembly.providers import providers_of
 from proxy.assembly.subjects import configured_subjects
 from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.choosing import Choosing
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
@@ -76,7 +78,10 @@ class Gateway:
     @property
     def model_names(self) -> list[str]:
         """What can be asked for."""
-        return [*self._catalogue.models, *(name for name, tier in self._catalogue.tiers.items() if tier)]
+        return [
+            *self._catalogue.models,
+            *(name for name, tier in self._catalogue.tiers.items() if tier.models),
+        ]
 
     def _wants_local_key(self) -> bool:
         loopback = self._settings.server.host in ("127.0.0.1", "::1", "localhost")
@@ -119,15 +124,21 @@ class Gateway:
             )
             stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
             stack.push_async_callback(self._settled, settler)
-            exchange = Exchange(
+            choosing = Choosing(
                 self._catalogue,
+                providers,
+                self._log,
+                default_output_tokens=settings.limits.default_max_output_tokens,
+                today=_today,
+            )
+            exchange = Exchange(
+                choosing,
                 Admissions(
                     reservations,
                     settler,
                     Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
                     wall_clock_s=_wall_clock_s,
                 ),
-                lanes,
                 Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
@@ -269,6 +280,10 @@ def _watched(headroom: Headroom, providers: Providers) -> Watched:
 
 def _wall_clock_s() -> float:
     return time_ns() / 1_000_000_000
+
+
+def _today() -> date:
+    return datetime.now(tz=UTC).date()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -36,7 +36,7 @@ def bound(request: Canonical, attempts: Sequence[Attempt], output_tokens: int) -
         output_tokens: the limit of each answer.
     """
     raw_bytes = len(request.raw)
-    prompt_tokens = _prompt(request)
+    prompt_tokens = most_prompt_tokens(request)
     all_output = request.choices * output_tokens
     if "prediction" in request.members:
         all_output += raw_bytes  # what of a prediction is not taken is billed as output
@@ -70,7 +70,7 @@ def longest_answer(request: Canonical) -> int:
     return max([request.output_limit_tokens or 0, *(each for each in said if isinstance(each, int))])
 
 
-def _prompt(request: Canonical) -> int | None:
+def most_prompt_tokens(request: Canonical) -> int | None:
     """Tokens of the prompt at most; `None` when it holds what cannot be measured here.
 
     JSON is never shorter than the UTF-8 of what it says, so the body's bytes bound its text.

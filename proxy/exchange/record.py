@@ -9,7 +9,9 @@ import orjson
 from providers.types import UpstreamError, Usage
 from proxy.exchange.metering import cost_microusd
 from proxy.routing.catalogue.types import Price
-from proxy.routing.policy import Attempt, Plan
+from proxy.routing.explain import reasons_of
+from proxy.routing.plans import Plan
+from proxy.routing.policy import Attempt
 
 _MICRO: Final = 1_000_000
 
@@ -162,9 +164,12 @@ class Record:
                     "source": verdict.source,
                     "complexity": verdict.complexity,
                     "task_type": verdict.task_type,
+                    "domain": verdict.domain,
                     "confidence": verdict.confidence,
                     "rule": verdict.rule,
-                    "raised": False,
+                    "raised": plan.raised,
+                    **(self._why(plan) if plan.tier is not None else {}),
+                    **({"ignored_models": plan.ignored} if plan.ignored else {}),
                 },
                 "attempts": self.attempts(),
                 "cost_usd": usd(self.cost_microusd),
@@ -173,6 +178,15 @@ class Record:
                 "overhead_ms": self.overhead_ms(now),
             }
         )
+
+    def _why(self, plan: Plan) -> dict[str, Any]:
+        """Why the answer comes from where it comes from, for whoever named a tier only."""
+        return {
+            "strategy": plan.strategy,
+            "because": plan.because,
+            "lowered_from": plan.lowered_from,
+            "reasons": reasons_of(plan, self.current),
+        }
 
     @property
     def ttft_ms(self) -> int | None:
@@ -197,6 +211,8 @@ class Record:
                 said.append((b"x-headgate-dropped-params", ", ".join(dropped).encode()))
         if plan is not None and plan.tier is not None:
             said.append((b"x-headgate-tier", plan.tier.encode()))
+        if plan is not None and plan.lowered_from is not None:
+            said.append((b"x-headgate-tier-lowered", plan.lowered_from.encode()))
         return said
 
     def log_fields(self) -> Mapping[str, Any]:

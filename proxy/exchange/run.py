@@ -1,9 +1,8 @@
 """One request's story, one line a step. Nothing here knows a dialect or a provider."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Protocol, cast
 
 from providers.dialects import Client, PlainClient
@@ -11,14 +10,13 @@ from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound, bound, longest_answer
+from proxy.exchange.choosing import Budget, Choosing
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
-from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
-from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_of, plan
-from ratelimit.subjects.types import Subject
+from proxy.routing.plans import Plan
+from ratelimit.limits.types import Account
 
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (
@@ -26,11 +24,7 @@ EVENT_STREAM: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
 )
-PLANS_KEPT: Final = 1024
 NOTHING: Final = Bound(0, 0, 0)
-_UNPRICED: Final = (
-    "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
-)
 _UNBOUNDED: Final = (
     "what this request may cost has no bound (files, sound, tools that the provider runs), "
     "so that a key with a quota or budget cannot make it"
@@ -59,9 +53,8 @@ class Exchange:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        choosing: Choosing,
         admissions: Admissions,
-        lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
@@ -70,14 +63,9 @@ class Exchange:
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
-        # Equal arguments give equal plans, and few differ: names of the catalogue times allow-lists in use.
-        self._planned = lru_cache(PLANS_KEPT)(
-            lambda asked, *lists: plan(asked, _named(lists), UNDECIDED, catalogue)
-        )
-        self._catalogue = catalogue
+        self._choosing = choosing
         self._admissions = admissions
         self._default_output_tokens = default_output_tokens
-        self._lanes = lanes
         self._dispatch = dispatch
         self._settled = settled
         self._patience = patience
@@ -134,12 +122,20 @@ class Exchange:
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        chosen = self._plan(request.model, arrival.subject)
+        wishes = self._choosing.wishes(request)
+        account = self._admissions.account(arrival.subject, *self._choosing.names(request, wishes))
+        chosen = record.plan = self._choosing.choose(
+            request,
+            client.operation,
+            arrival.subject,
+            arrival.request_id,
+            wishes=wishes,
+            budget=Budget(account is not None and account.dollars),
+        )
         if chosen.tier is not None:
             request = request._replace(named=False)
-        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
         request, admission = await self._admit(
-            request, arrival, record, streams=client.operation != "embeddings"
+            request, arrival, chosen, account, streams=client.operation != "embeddings"
         )
         try:
             await self._dispatched(client, arrival, request, admission, record, downstream)
@@ -149,30 +145,21 @@ class Exchange:
             )
 
     async def _admit(
-        self, request: Canonical, arrival: Arrival, record: Record, *, streams: bool
+        self, request: Canonical, arrival: Arrival, chosen: Plan, account: Account | None, *, streams: bool
     ) -> tuple[Canonical, Admission]:
         """Hold what the request may use; with the limit of its answer, where money depends on there being one.
 
         Raises:
             Refused: a limit is in the way, or what it may cost is not known.
         """
-        asked = request.model
-        meant = mode_of(asked, self._catalogue) or asked
-        account = self._admissions.account(arrival.subject, asked, meant)
         if account is None:
             return request, await self._admissions.admit(None, arrival.request_id, NOTHING)
-        assert record.plan is not None
-        if account.dollars:
-            priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
-            if not priced:
-                raise Refused("no_capable_backend", _UNPRICED, param="model")
-            record.plan = record.plan._replace(attempts=priced)
         output_tokens = self._default_output_tokens if streams else 0
         if request.output_limit_tokens:
             output_tokens = longest_answer(request)
         elif streams and account.hard:
             request = request._replace(output_limit_tokens=output_tokens)
-        held = bound(request, record.plan.attempts, output_tokens)
+        held = bound(request, chosen.attempts, output_tokens)
         if held is None:
             if account.hard:
                 raise Refused("no_capable_backend", _UNBOUNDED)
@@ -211,12 +198,6 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    def _plan(self, asked: str, subject: Subject) -> Plan:
-        try:
-            return self._planned(asked, subject.key_models, subject.customer_models)
-        except Unroutable as problem:
-            raise Refused(problem.code, problem.message, param="model") from None
-
     def _end_stopped(self, client: PlainClient, downstream: Downstream, record: Record) -> None:
         """The server is stopping and waits no longer: an answer that has not ended is an error.
 
@@ -242,12 +223,3 @@ class Exchange:
         error = UpstreamError(kind, refused.message)
         closer = cast("Client", client).closer()  # only a dialect that has streams starts early
         downstream.end(closer.error(error, refused.status, b"null", record.block(), None))
-
-
-def allow_lists(subject: Subject) -> AllowLists:
-    """The lists a name must be in."""
-    return _named((subject.key_models, subject.customer_models))
-
-
-def _named(lists: Iterable[tuple[str, ...] | None]) -> AllowLists:
-    return [names for names in lists if names is not None]

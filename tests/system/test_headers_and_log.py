@@ -163,8 +163,8 @@ async def test_the_block(place: Site, *, stream: bool) -> None:
     }
     assert members | {"overhead_ms"} == block.keys()
     assert ("balanced", "test-model", "second") == (block["tier"], block["model"], block["provider"])
-    decision = {"source", "complexity", "task_type", "confidence", "rule", "raised"}
-    assert decision == block["decision"].keys()
+    decision = {"source", "complexity", "task_type", "domain", "confidence", "rule", "raised"}
+    assert decision | {"strategy", "because", "lowered_from", "reasons"} == block["decision"].keys()
     attempts = [{name: each[name] for name in each if name != "ms"} for each in block["attempts"]]
     first = {
         "backend": "first/upstream-model",
