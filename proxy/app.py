@@ -12,11 +12,13 @@ from starlette.routing import Route, Router
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from proxy.admin.routes import admin_routes
+from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.kept import admin_key, data_dir, local_key
 from proxy.assembly.providers import providers_of
 from proxy.assembly.subjects import configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
@@ -127,11 +129,13 @@ class Gateway:
                     Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
                     wall_clock_s=_wall_clock_s,
                 ),
+                Judge(cascade_of(settings.routing.classifier), self.metrics, self._log),
                 lanes,
                 Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
                 default_output_tokens=settings.limits.default_max_output_tokens,
+                min_confidence=settings.routing.classifier.min_confidence,
                 clock=monotonic,
                 wall_clock_s=_wall_clock_s,
             )
