@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final
@@ -11,7 +12,7 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Books, admin_routes
 from proxy.assembly.kept import admin_key, data_dir, local_key
 from proxy.assembly.providers import providers_of
 from proxy.assembly.subjects import configured_subjects
@@ -31,6 +32,10 @@ from proxy.telemetry.metrics import Metrics, Watched
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
+from ratelimit.ledger.keeping import Keeper
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.store.address import parse_address
@@ -109,7 +114,12 @@ class Gateway:
             headroom = Headroom(monotonic, _wall_clock_s)
             self.metrics.watch(lambda: _watched(headroom, providers))
             lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
-            reservations = Reservations(store)
+            kept_days = settings.records.ledger_days
+            reservations = Reservations(store, rows_kept_days=kept_days)
+            ledger = Ledger(store, rows_kept_days=kept_days)
+            books = Books(
+                reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
+            )
             settler = Settler(
                 reservations,
                 clock=monotonic,
@@ -143,7 +153,7 @@ class Gateway:
                 for prefix in _PREFIXES
             }
             self.app = Door(
-                Router(self._routes(calls, directory, store), redirect_slashes=False),
+                Router(self._routes(calls, directory, store, books), redirect_slashes=False),
                 calls,
                 lookup,
                 admin_key_digest=self._admin_key_digest,
@@ -152,9 +162,21 @@ class Gateway:
             )
             syncing = asyncio.get_running_loop().create_task(self._sync(directory))
             stack.push_async_callback(_cancelled, syncing)
+            keeper = Keeper(
+                store,
+                ledger,
+                directory,
+                wall_clock_s=_wall_clock_s,
+                on_fault=lambda customer_id, fault: self._log.error(
+                    "ledger not trimmed", customer_id=customer_id, reason=str(fault)
+                ),
+            )
+            stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
             yield
 
-    def _routes(self, calls: Mapping[str, Call], directory: Directory, store: Store) -> list[Route]:
+    def _routes(
+        self, calls: Mapping[str, Call], directory: Directory, store: Store, books: Books
+    ) -> list[Route]:
         settings = self._settings
         models = Models(self._catalogue, started_s=int(_wall_clock_s()))
         probes = Probes(self.metrics, lambda: self._not_ready)
@@ -169,7 +191,7 @@ class Gateway:
             Route("/livez", probes.livez, methods=["GET"]),
             Route("/readyz", probes.readyz, methods=["GET"]),
             Route("/metrics", probes.metrics, methods=["GET"]),
-            *admin_routes(directory, store, default_limits=settings.limits.defaults.named()),
+            *admin_routes(directory, store, books, default_limits=settings.limits.defaults.named()),
         ]
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
