@@ -7,12 +7,18 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script and the name the server knows it by. `writes`: that it runs tells that the server takes writes."""
+    """A script and the name the server knows it by.
+
+    Attributes:
+        writes: that it runs tells that the server takes writes.
+        when_full: it runs on a server that is out of memory, too, so that it tells nothing of the end of that.
+    """
 
     name: str
     source: bytes = field(repr=False)
     sha1: bytes = field(repr=False)
     writes: bool = True
+    when_full: bool = False
 
 
 def load_script(
@@ -37,4 +43,4 @@ def load_script(
     parts = [part for part in (prelude, name) if part is not None]
     source = flags + b"".join(files(package).joinpath(f"{part}.lua").read_bytes() for part in parts)
     sha1 = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()  # the server's own naming
-    return Script(name, source, sha1, writes)
+    return Script(name, source, sha1, writes, when_full)
