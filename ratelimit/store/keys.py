@@ -104,3 +104,13 @@ def over(customer_id: str, reservation_id: str) -> str:
 def ledger(customer_id: str) -> str:
     """Stream: a row per settled request."""
     return f"hg:{{{customer_id}}}:ledger"
+
+
+def remembered(customer_id: str, kind: str, digest: str) -> str:
+    """String: a blob that is kept for a while. Expires."""
+    return f"hg:{{{customer_id}}}:memory:{kind}:{digest}"
+
+
+def remembered_index(customer_id: str, kind: str) -> str:
+    """Sorted set: digest of each `remembered` blob -> when it expires, ms. Expires with the last of them."""
+    return f"hg:{{{customer_id}}}:memory-index:{kind}"
