@@ -12,7 +12,7 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.needs import needs_of
 from proxy.exchange.upstream.backends import Providers
 from proxy.routing.catalogue.types import Backend, Catalogue
-from proxy.routing.names import meant
+from proxy.routing.names import meant, mode_asked
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy
 from proxy.routing.snapshot import Barred, Conditions, Settled, Snapshot, Warm
@@ -85,6 +85,7 @@ class Choosing:
             conditions: of all backends at this moment.
             usable: whether a provider has a key for a customer and a tier (`None`: a named model); `None`: all have.
         """
+        self.catalogue = catalogue
         self._policy = Policy(catalogue)
         self._providers = providers
         self._log = log
@@ -113,6 +114,10 @@ class Choosing:
         except WishError as problem:
             raise Refused("invalid_request", str(problem), param=problem.param) from None
 
+    def mode(self, name: str) -> str | None:
+        """The mode that a name stands for; `None`: a model, or nothing."""
+        return mode_asked(name, self.catalogue)
+
     def names(self, request: Canonical, wishes: Wishes) -> tuple[str, ...]:
         """All that a request may be answered under: names as written, and what these stand for.
 
@@ -121,7 +126,7 @@ class Choosing:
         found: dict[str, None] = {}
         for name in (request.model, *wishes.models):
             found[name] = None
-            stands_for = meant(name, self._policy.catalogue)
+            stands_for = meant(name, self.catalogue)
             if stands_for is not None:
                 found[stands_for.model or stands_for.mode or name] = None
         if wishes.tier is not None:

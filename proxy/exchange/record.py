@@ -22,7 +22,7 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing.
     """
 
     attempt: Attempt
@@ -33,6 +33,7 @@ class Try:
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
     tokens: int = 0
+    usage: Usage | None = None
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
@@ -54,6 +55,7 @@ class Record:
         key_id, customer_id: who asked.
         client_request_id: the client's own name for it, if it sent one.
         asked: the model or tier named in the request.
+        tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
         first_content_s: when the first content came, 0 before.
@@ -62,7 +64,7 @@ class Record:
 
     __slots__ = (
         "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
-        "outcome", "plan", "request_id", "status", "stream", "tries", "usage",
+        "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +78,7 @@ class Record:
         self._clock = clock
         self.asked = ""
         self.stream = False
+        self.tags: tuple[str, ...] = ()
         self.plan: Plan | None = None
         self.tries: list[Try] = []
         self.usage: Usage | None = None
@@ -111,7 +114,7 @@ class Record:
         current.status = status
         current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
-            self.usage = usage
+            self.usage = current.usage = usage
             current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
 
@@ -164,9 +167,9 @@ class Record:
                     "source": verdict.source,
                     "complexity": verdict.complexity,
                     "task_type": verdict.task_type,
-                    "domain": verdict.domain,
                     "confidence": verdict.confidence,
                     "rule": verdict.rule,
+                    "domain": verdict.domain,
                     "raised": plan.raised,
                     **(self._why(plan) if plan.tier is not None else {}),
                     **({"ignored_models": plan.ignored} if plan.ignored else {}),
@@ -238,6 +241,9 @@ class Record:
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier
             fields["headgate.decision.source"] = self.plan.verdict.source
+            fields["headgate.decision.complexity"] = self.plan.verdict.complexity
+            fields["headgate.decision.rule"] = self.plan.verdict.rule
+            fields["headgate.decision.because"] = self.plan.because
         if self.client_request_id is not None:
             fields["headgate.client_request_id"] = self.client_request_id
         if self.usage is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from providers.dialects import Client, PlainClient
+from providers.endpoints import Operation
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
@@ -14,8 +15,12 @@ from proxy.exchange.choosing import Budget, Choosing
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.judging import Judge
+from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.record import Record
 from proxy.routing.plans import Plan
+from proxy.routing.types import UNDECIDED, Verdict
+from proxy.routing.wishes import Wishes
 from ratelimit.limits.types import Account
 
 JSON: Final = (b"content-type", b"application/json")
@@ -55,6 +60,7 @@ class Exchange:
         self,
         choosing: Choosing,
         admissions: Admissions,
+        judge: Judge,
         dispatch: Dispatch,
         settled: Settled,
         *,
@@ -64,6 +70,7 @@ class Exchange:
         wall_clock_s: Callable[[], float],
     ) -> None:
         self._choosing = choosing
+        self._judge = judge
         self._admissions = admissions
         self._default_output_tokens = default_output_tokens
         self._dispatch = dispatch
@@ -90,8 +97,10 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
+        admission: Admission | None = None
         try:
-            await self._answer(client, arrival, body, record, downstream)
+            request, admission = await self._admitted(client, arrival, body, record)
+            await self._dispatched(client, arrival, request, admission, record, downstream)
         except Refused as refused:
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
@@ -111,17 +120,31 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
+            if admission is not None:
+                self._admissions.settle(
+                    admission,
+                    record.request_id,
+                    tokens=record.tokens,
+                    microusd=record.cost_microusd or 0,
+                    row=row_of(record, self._wall_clock_s()),
+                )
             self._settled.settled(record)
             await downstream.close()
 
-    async def _answer(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
-    ) -> None:
+    async def _admitted(
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record
+    ) -> tuple[Canonical, Admission]:
+        """The request, its plan made and all that it may use held.
+
+        Raises:
+            Refused: it cannot be read, planned or admitted.
+        """
         try:
             request = client.parse(body)
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
+        record.tags = tags_of(arrival.subject.tags, request.members)
         wishes = self._choosing.wishes(request)
         account = self._admissions.account(arrival.subject, *self._choosing.names(request, wishes))
         chosen = record.plan = self._choosing.choose(
@@ -130,19 +153,12 @@ class Exchange:
             arrival.subject,
             arrival.request_id,
             wishes=wishes,
+            verdict=self._judged(request, wishes, client.operation),
             budget=Budget(account is not None and account.dollars),
         )
         if chosen.tier is not None:
             request = request._replace(named=False)
-        request, admission = await self._admit(
-            request, arrival, chosen, account, streams=client.operation != "embeddings"
-        )
-        try:
-            await self._dispatched(client, arrival, request, admission, record, downstream)
-        finally:
-            self._admissions.settle(
-                admission, record.request_id, tokens=record.tokens, microusd=record.cost_microusd or 0
-            )
+        return await self._admit(request, arrival, chosen, account, streams=client.operation != "embeddings")
 
     async def _admit(
         self, request: Canonical, arrival: Arrival, chosen: Plan, account: Account | None, *, streams: bool
@@ -197,6 +213,13 @@ class Exchange:
             headers = [JSON, (b"content-length", b"%d" % len(answer)), *arrival.said, *admission.headers]
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
+
+    def _judged(self, request: Canonical, wishes: Wishes, operation: Operation) -> Verdict:
+        """What the classifiers say of a request that leaves the tier to them."""
+        mode = None if wishes.tier is not None else self._choosing.mode(request.model)
+        if mode is None or operation == "embeddings":
+            return UNDECIDED
+        return self._judge.of(mode, self._choosing.catalogue.modes[mode], request.members).verdict
 
     def _end_stopped(self, client: PlainClient, downstream: Downstream, record: Record) -> None:
         """The server is stopping and waits no longer: an answer that has not ended is an error.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.filters import Drop
 from proxy.routing.names import Meant, admitted, meant, mode_asked, mode_of, names
@@ -156,7 +157,8 @@ class Policy:
         if settled is not None and settled.tier in self._tiers:
             first = _Choice(*settled)
         else:
-            first = self._by_verdict(tiers, verdict)
+            wanted = entry(verdict, tiers, self.catalogue.min_confidence)
+            first = _Choice(wanted.tier, wanted.raised)
         # Those above first: what a tier cannot do, a better one may.
         place = tiers.index(first.tier) if first.tier in tiers else 0
         others = dict.fromkeys((*tiers[place + 1 :], *reversed(tiers[:place])))
@@ -171,14 +173,6 @@ class Policy:
 
     def _has_models(self, tier: str) -> bool:
         return tier in self._tiers and bool(self._tiers[tier].rows)
-
-    def _by_verdict(self, tiers: tuple[str, str, str], verdict: Verdict) -> _Choice:
-        place = POSITION[verdict.complexity or "moderate"]
-        confidence = verdict.confidence
-        if verdict.source == "default" or confidence is None or confidence >= self.catalogue.min_confidence:
-            return _Choice(tiers[place])
-        higher = tiers[min(place + 1, len(tiers) - 1)]
-        return _Choice(higher, higher != tiers[place])
 
     def _entry(self, found: Meant, verdict: Verdict) -> str:
         assert found.mode is not None
