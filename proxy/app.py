@@ -11,23 +11,25 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
+from proxy.admin.health import HealthDesk
 from proxy.admin.routes import admin_routes
+from proxy.assembly.health import Keeper, backends_of, health_of, watched
 from proxy.assembly.kept import admin_key, data_dir, local_key
-from proxy.assembly.providers import providers_of
+from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.subjects import configured_subjects
 from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
-from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.http.door import Door
 from proxy.routing.catalogue.load import from_settings
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import BUILT_IN, Loaded
-from proxy.telemetry.metrics import Metrics, Watched
+from proxy.telemetry.metrics import Metrics
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
@@ -107,8 +109,18 @@ class Gateway:
             sandbox_url = await self._start_sandbox(stack)
             providers = providers_of(settings, sandbox_url)
             headroom = Headroom(monotonic, _wall_clock_s)
-            self.metrics.watch(lambda: _watched(headroom, providers))
-            lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
+            keys = keys_of(settings, providers)
+            lanes = Lanes(
+                providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s, keys=keys
+            )
+            backends = [each for each in backends_of(self._catalogue) if each.provider in providers]
+            health = health_of(store, backends, settings.routing.breaker, clock_s=monotonic)
+            passes_over = settings.routing.breaker.cool_down_s > 0
+            board = Board(health, headroom, keys, backends, monotonic, heeds_limits=passes_over)
+            keeper = Keeper(health, board, self.metrics, self._log)
+            stack.push_async_callback(keeper.finish)
+            stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
+            self.metrics.watch(lambda: watched(board, backends, headroom, providers))
             reservations = Reservations(store)
             settler = Settler(
                 reservations,
@@ -128,7 +140,13 @@ class Gateway:
                     wall_clock_s=_wall_clock_s,
                 ),
                 lanes,
-                Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
+                Dispatch(
+                    transport,
+                    lanes,
+                    Patience(settings.routing.retries, settings.routing.deadline_s),
+                    health,
+                    board,
+                ),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
                 default_output_tokens=settings.limits.default_max_output_tokens,
@@ -143,7 +161,9 @@ class Gateway:
                 for prefix in _PREFIXES
             }
             self.app = Door(
-                Router(self._routes(calls, directory, store), redirect_slashes=False),
+                Router(
+                    self._routes(calls, directory, store, HealthDesk(health, board)), redirect_slashes=False
+                ),
                 calls,
                 lookup,
                 admin_key_digest=self._admin_key_digest,
@@ -154,7 +174,9 @@ class Gateway:
             stack.push_async_callback(_cancelled, syncing)
             yield
 
-    def _routes(self, calls: Mapping[str, Call], directory: Directory, store: Store) -> list[Route]:
+    def _routes(
+        self, calls: Mapping[str, Call], directory: Directory, store: Store, desk: HealthDesk
+    ) -> list[Route]:
         settings = self._settings
         models = Models(self._catalogue, started_s=int(_wall_clock_s()))
         probes = Probes(self.metrics, lambda: self._not_ready)
@@ -169,7 +191,7 @@ class Gateway:
             Route("/livez", probes.livez, methods=["GET"]),
             Route("/readyz", probes.readyz, methods=["GET"]),
             Route("/metrics", probes.metrics, methods=["GET"]),
-            *admin_routes(directory, store, default_limits=settings.limits.defaults.named()),
+            *admin_routes(directory, store, desk, default_limits=settings.limits.defaults.named()),
         ]
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
@@ -249,22 +271,6 @@ class Gateway:
             else:
                 self._not_ready = None
                 await self._back.wait()
-
-
-def _watched(headroom: Headroom, providers: Providers) -> Watched:
-    """What metrics show of providers."""
-    left = [
-        (slot.backend, str(slot.key), kind, window.remaining)
-        for slot, limits in headroom.now().items()
-        for kind, window in (("requests", limits.requests), ("tokens", limits.tokens))
-        if window is not None and window.remaining is not None
-    ]
-    taken = [
-        (name, provider.places.in_flight, provider.places.waiting)
-        for name, provider in providers.items()
-        if provider.places is not None
-    ]
-    return Watched(left, taken)
 
 
 def _wall_clock_s() -> float:

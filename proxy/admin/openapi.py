@@ -64,7 +64,7 @@ def document() -> Mapping[str, Any]:
         "info": {
             "title": "Headgate admin API",
             "version": installed_version("headgate"),
-            "description": "Customers and keys of a Headgate gateway. Every request needs the admin key.",
+            "description": "Customers, keys and health of a Headgate gateway. Every request needs the admin key.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from proxy.admin.answers import answer, refused
 from proxy.admin.customers import Customers
+from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
@@ -26,6 +27,7 @@ def _now_s() -> float:
 def admin_routes(
     directory: Directory,
     store: Accepting,
+    health: HealthDesk,
     *,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
@@ -35,6 +37,7 @@ def admin_routes(
     Args:
         directory: where customers and keys are.
         store: what they are kept in.
+        health: what is known of backends.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -53,6 +56,7 @@ def admin_routes(
         "revoke_key": keys.revoke,
         "rotate_key": keys.rotate,
         "accept_store": StoreDesk(store).accept,
+        "show_health": health.show,
         "openapi": _openapi,
     }
     by_path: dict[str, dict[str, Endpoint]] = {}

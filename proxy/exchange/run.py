@@ -137,7 +137,9 @@ class Exchange:
         chosen = self._plan(request.model, arrival.subject)
         if chosen.tier is not None:
             request = request._replace(named=False)
-        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
+        chosen = record.plan = self._lanes.fitting(
+            chosen, request, client.operation, customer_id=arrival.subject.customer_id
+        )
         request, admission = await self._admit(
             request, arrival, record, streams=client.operation != "embeddings"
         )

@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 from starlette.routing import Route
 
+from proxy.admin.health import HealthDesk
 from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
 from proxy.admin.routes import admin_routes
@@ -17,6 +18,7 @@ from proxy.admin.shown import (
     CustomerList,
     CustomerRecord,
     ErrorAnswer,
+    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
@@ -50,7 +52,9 @@ def test_it_is_valid() -> None:
 
 def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
     """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
-    routes: list[Route] = admin_routes(served.directory, served.store, default_limits={})
+    routes: list[Route] = admin_routes(
+        served.directory, served.store, HealthDesk(served.health, served.board), default_limits={}
+    )
     mounted = {
         (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
     }
@@ -109,6 +113,7 @@ async def test_answers_are_as_described(call: Caller) -> None:
         ("update_key", KeyRecord, await call("PATCH", one, {"models": None})),
         ("rotate_key", KeyWithText, await call("POST", f"{one}/rotate")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
+        ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),
         ("delete_customer", None, await call("DELETE", f"{CUSTOMERS}/acme")),
