@@ -117,6 +117,16 @@ def ledger(customer_id: str) -> str:
     return f"hg:{{{customer_id}}}:ledger"
 
 
+def remembered(customer_id: str, kind: str, digest: str) -> str:
+    """String: a blob that is kept for a while. Expires."""
+    return f"hg:{{{customer_id}}}:memory:{kind}:{digest}"
+
+
+def remembered_index(customer_id: str, kind: str) -> str:
+    """Sorted set: digest of each `remembered` blob -> when it expires, ms. Expires with the last of them."""
+    return f"hg:{{{customer_id}}}:memory-index:{kind}"
+
+
 def closing(customer_id: str) -> str:
     """Hash: scope -> sums of rows that have left the ledger (packed), and `through`. Permanent: it holds totals."""
     return f"hg:{{{customer_id}}}:closing"
