@@ -1,6 +1,7 @@
 """Builds every runtime object once, mounts the routes, and takes everything down again."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from proxy.assembly.providers import providers_of
 from proxy.assembly.subjects import configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.guesses import Guesses
+from proxy.exchange.holding import Holding, OutputLimits
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
@@ -28,11 +31,14 @@ from proxy.routing.catalogue.load import from_settings
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import BUILT_IN, Loaded
 from proxy.telemetry.metrics import Metrics, Watched
+from proxy.telemetry.unsettled import UnsettledLog
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
+from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.limits.spill import Spill
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -107,31 +113,32 @@ class Gateway:
             sandbox_url = await self._start_sandbox(stack)
             providers = providers_of(settings, sandbox_url)
             headroom = Headroom(monotonic, _wall_clock_s)
-            self.metrics.watch(lambda: _watched(headroom, providers))
             lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
             reservations = Reservations(store)
-            settler = Settler(
+            settler = await self._settling(stack, store, reservations)
+            self.metrics.watch(lambda: _watched(headroom, providers, settler))
+            admissions = Admissions(
                 reservations,
-                clock=monotonic,
-                on_fault=lambda request_id, fault: self._log.error(
-                    "not settled", request_id=request_id, reason=str(fault)
+                settler,
+                Terms(
+                    settings.redis.on_outage == "open",
+                    settings.limits.soft_ratio,
+                    settings.redis.timeout_ms / 1000,
                 ),
+                self.metrics,
+                wall_clock_s=_wall_clock_s,
             )
-            stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
-            stack.push_async_callback(self._settled, settler)
+            output_limits = OutputLimits(
+                settings.limits.default_max_output_tokens, settings.limits.shrink_output
+            )
             exchange = Exchange(
                 self._catalogue,
-                Admissions(
-                    reservations,
-                    settler,
-                    Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
-                    wall_clock_s=_wall_clock_s,
-                ),
+                admissions,
+                Holding(self._catalogue, admissions, Guesses(), output_limits),
                 lanes,
                 Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-                default_output_tokens=settings.limits.default_max_output_tokens,
                 clock=monotonic,
                 wall_clock_s=_wall_clock_s,
             )
@@ -192,10 +199,22 @@ class Gateway:
         stack.push_async_callback(store.close)
         return store
 
-    async def _settled(self, settler: Settler) -> None:
-        """Settle what is left before the store is closed."""
-        if not await settler.emptied(_SETTLE_S):
-            self._log.error("settlements were not taken by the store", count=settler.waiting)
+    async def _settling(self, stack: AsyncExitStack, store: Store, reservations: Reservations) -> Settler:
+        """The settler, at work until the stack is left, and then what it has not settled is kept in a file."""
+        told = UnsettledLog(self._log)
+        booker = secrets.token_hex(8)
+        settler = Settler(reservations, Bookings(store), booker=booker, clock=monotonic, told=told)
+        try:
+            spill = Spill(data_dir(self._settings), booker, told)
+        except OSError as problem:
+            self._log.error("settlements cannot be kept if the store is away at the end", reason=str(problem))
+            spill = None
+        await stack.enter_async_context(settler.running(settle_s=_SETTLE_S, keeper=spill))
+        if self._settings.redis.on_outage == "lease":
+            self._log.info(
+                "limits: `redis.on_outage: lease` behaves as `closed`: 503 while the store is away"
+            )
+        return settler
 
     def _identity_file(self) -> Path | None:
         """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""
@@ -251,8 +270,8 @@ class Gateway:
                 await self._back.wait()
 
 
-def _watched(headroom: Headroom, providers: Providers) -> Watched:
-    """What metrics show of providers."""
+def _watched(headroom: Headroom, providers: Providers, settler: Settler) -> Watched:
+    """What metrics show of providers and of settlements."""
     left = [
         (slot.backend, str(slot.key), kind, window.remaining)
         for slot, limits in headroom.now().items()
@@ -264,7 +283,7 @@ def _watched(headroom: Headroom, providers: Providers) -> Watched:
         for name, provider in providers.items()
         if provider.places is not None
     ]
-    return Watched(left, taken)
+    return Watched(left, taken, settler.waiting, settler.overruns)
 
 
 def _wall_clock_s() -> float:

@@ -97,7 +97,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("routing.classifier.*", "requests are not classified"),
     Row("routing.breaker", "no circuit opens"),
     Row("routing.hedge", "no request is hedged"),
-    Row("limits.shrink_output", _NO_EFFECT),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )

@@ -32,10 +32,14 @@ class Watched(NamedTuple):
     Attributes:
         left: backend, number of the provider's key, `requests` or `tokens`, and what is left of its own limit.
         taken: provider, requests in flight and requests in the queue, where the operator has set a bound.
+        unsettled: requests whose use the store has not taken yet.
+        overruns: how often a provider reported more than was held for a request.
     """
 
     left: Sequence[tuple[str, str, str, int]] = ()
     taken: Sequence[tuple[str, int, int]] = ()
+    unsettled: int = 0
+    overruns: int = 0
 
 
 class Metrics:
@@ -55,6 +59,8 @@ class Metrics:
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
+        self._limit_refusals: defaultdict[Labels, int] = defaultdict(int)
+        self._soft_limits: defaultdict[Labels, int] = defaultdict(int)
         self._registry = CollectorRegistry()
         self._registry.register(_Exposition(self))
         ProcessCollector(registry=self._registry)
@@ -96,6 +102,14 @@ class Metrics:
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
 
+    def limit_refused(self, scope: str, limit: str) -> None:
+        """A request was refused. `scope` is `customer`, `key` or `model`, `limit` the name of one of its limits."""
+        self._limit_refusals[scope, limit] += 1
+
+    def soft_limit(self, scope: str, limit: str) -> None:
+        """A request passed that had used so much of a quota or budget that its client was told."""
+        self._soft_limits[scope, limit] += 1
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -122,7 +136,20 @@ class Metrics:
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
         )
+        for name, text, values in (
+            ("headgate_limit_refusals", "Requests refused by a limit.", self._limit_refusals),
+            ("headgate_soft_limit", "Requests answered near a quota or budget.", self._soft_limits),
+        ):
+            yield _counter(name, text, ("scope", "limit"), values)
         watched = self._watched()
+        yield GaugeMetricFamily(
+            "headgate_settlements_waiting",
+            "Requests whose use the store has not taken yet.",
+            watched.unsettled,
+        )
+        yield CounterMetricFamily(
+            "headgate_overruns", "Requests that used more than was held for them.", watched.overruns
+        )
         left = GaugeMetricFamily(
             "headgate_provider_limit_remaining",
             "What is left of a provider's own rate limit, as it last said.",

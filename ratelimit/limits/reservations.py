@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, cast
 
-from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Level, Limit, Rate, Refusal
+from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Level, Limit, Rate, Refusal, Room
 from ratelimit.store import keys as spelled
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
@@ -37,13 +37,19 @@ class Reservations:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def available(self) -> bool:
+        """False while the store is known to be away: a call would fail, and nothing would be sent."""
+        return self._store.available
+
     async def admit(
         self, account: Account, claim: Claim, *, soft_ratio: float, hold_s: float = HOLD_S
     ) -> Decision:
         """Hold a claim against every limit of the account: all of it or nothing.
 
-        Repeated with the same id and step it takes nothing more. After StoreUnavailable the claim may be held all
-        the same: ask again, or settle it as `void`. One round trip; time is the server's.
+        Repeated with the same id and step it takes nothing more; one taken for lost is brought back. After
+        StoreUnavailable the claim may be held all the same: ask again, or settle it as `void`. One round trip; time
+        is the server's.
         """
         reply = await self._store.run(
             _ADMIT,
@@ -141,6 +147,7 @@ def _decision(account: Account, reply: list[int]) -> Decision:
         refusal=Refusal(*_level(account, refused[:3]), _seconds(refused[3]), _seconds(refused[4]))
         if refused[0]
         else None,
+        room=Room(*(None if left < 0 else left for left in reply[17:19])),
     )
 
 

@@ -104,3 +104,8 @@ def over(customer_id: str, reservation_id: str) -> str:
 def ledger(customer_id: str) -> str:
     """Stream: a row per settled request."""
     return f"hg:{{{customer_id}}}:ledger"
+
+
+def booked(customer_id: str, booker: str) -> str:
+    """String: number of the last batch that one gateway has booked for a customer; expires weeks after it."""
+    return f"hg:{{{customer_id}}}:booked:{booker}"
