@@ -164,7 +164,8 @@ class Record:
                     "task_type": verdict.task_type,
                     "confidence": verdict.confidence,
                     "rule": verdict.rule,
-                    "raised": False,
+                    "domain": verdict.domain,
+                    "raised": plan.raised,
                 },
                 "attempts": self.attempts(),
                 "cost_usd": usd(self.cost_microusd),
@@ -222,6 +223,9 @@ class Record:
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier
             fields["headgate.decision.source"] = self.plan.verdict.source
+            fields["headgate.decision.complexity"] = self.plan.verdict.complexity
+            fields["headgate.decision.rule"] = self.plan.verdict.rule
+            fields["headgate.decision.because"] = self.plan.because
         if self.client_request_id is not None:
             fields["headgate.client_request_id"] = self.client_request_id
         if self.usage is not None:

@@ -14,10 +14,12 @@ from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
+from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
+from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, plan
+from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, plan
 from ratelimit.subjects.types import Subject
 
 JSON: Final = (b"content-type", b"application/json")
@@ -54,18 +56,22 @@ class Exchange:
         catalogue: Catalogue,
         admissions: Admissions,
         holding: Holding,
+        judge: Judge,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
+        min_confidence: float,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
         # Equal arguments give equal plans, and few differ: names of the catalogue times allow-lists in use.
         self._planned = lru_cache(PLANS_KEPT)(
-            lambda asked, *lists: plan(asked, _named(lists), UNDECIDED, catalogue)
+            lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
         )
+        self._judge = judge
+        self._min_confidence = min_confidence
         self._catalogue = catalogue
         self._admissions = admissions
         self._holding = holding
@@ -126,7 +132,7 @@ class Exchange:
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        chosen = self._plan(request.model, arrival.subject)
+        chosen = self._plan(request, arrival.subject, client)
         if chosen.tier is not None:
             request = request._replace(named=False)
         chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
@@ -173,9 +179,22 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    def _plan(self, asked: str, subject: Subject) -> Plan:
+    def _plan(self, request: Canonical, subject: Subject, client: PlainClient) -> Plan:
+        judgement = self._judged(request) if client.operation != "embeddings" else None
+        if judgement is None:
+            return self._planned_for(request.model, None, subject)
+        wanted = entry(judgement.verdict, judgement.tiers, self._min_confidence)
+        return self._planned_for(request.model, wanted.tier, subject)._replace(
+            verdict=judgement.verdict, raised=wanted.raised
+        )
+
+    def _judged(self, request: Canonical) -> Judgement | None:
+        mode = mode_asked(request.model, self._catalogue)
+        return None if mode is None else self._judge.of(mode, self._catalogue.modes[mode], request.members)
+
+    def _planned_for(self, asked: str, tier: str | None, subject: Subject) -> Plan:
         try:
-            return self._planned(asked, subject.key_models, subject.customer_models)
+            return self._planned(asked, tier, subject.key_models, subject.customer_models)
         except Unroutable as problem:
             raise Refused(problem.code, problem.message, param="model") from None
 

@@ -57,6 +57,7 @@ class Metrics:
         self._attempts: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
+        self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._limit_refusals: defaultdict[Labels, int] = defaultdict(int)
@@ -110,6 +111,10 @@ class Metrics:
         """A request passed that had used so much of a quota or budget that its client was told."""
         self._soft_limits[scope, limit] += 1
 
+    def unclassified(self, reason: str) -> None:
+        """A verdict was not reached."""
+        self._unclassified[(reason,)] += 1
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -141,6 +146,12 @@ class Metrics:
             ("headgate_soft_limit", "Requests answered near a quota or budget.", self._soft_limits),
         ):
             yield _counter(name, text, ("scope", "limit"), values)
+        yield _counter(
+            "headgate_unclassified",
+            "Requests without a verdict for another reason than their own text.",
+            ("reason",),
+            self._unclassified,
+        )
         watched = self._watched()
         yield GaugeMetricFamily(
             "headgate_settlements_waiting",
