@@ -4,10 +4,12 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.kept import Kept, data_dir, kept
 from proxy.assembly.serving import Serving, serving_of
@@ -19,7 +21,11 @@ from proxy.settings.load import Loaded
 from proxy.telemetry.metrics import Metrics, Watched
 from proxy.telemetry.unsettled import UnsettledLog
 from proxy.web.probes import STARTING, STORE, Readiness
+from ratelimit.ledger.keeping import Keeper
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
 from ratelimit.limits.bookings import Bookings
+from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.limits.spill import Spill
@@ -103,7 +109,10 @@ class Gateway:
         stack.push_async_callback(lookup.close)
         transport = Transport()
         stack.push_async_callback(transport.close)
-        reservations = Reservations(store)
+        kept_days = self._loaded.settings.records.ledger_days
+        reservations = Reservations(store, rows_kept_days=kept_days)
+        ledger = Ledger(store, rows_kept_days=kept_days)
+        self._run_keeper(stack, store, ledger, directory)
         return Core(
             log=self._log,
             metrics=self._metrics,
@@ -114,17 +123,23 @@ class Gateway:
             transport=transport,
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
-            settler=await self._run_settler(stack, store, reservations),
+            settler=await self._run_settler(stack, store, reservations, kept_days),
             guesses=Guesses(),
+            books=Books(
+                reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
+            ),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
 
-    async def _run_settler(self, stack: AsyncExitStack, store: Store, reservations: Reservations) -> Settler:
+    async def _run_settler(
+        self, stack: AsyncExitStack, store: Store, reservations: Reservations, kept_days: int
+    ) -> Settler:
         """At work until the stack is left; what the store has not taken by then is kept in a file."""
         told = UnsettledLog(self._log)
         booker = secrets.token_hex(8)
-        settler = Settler(reservations, Bookings(store), booker=booker, clock=monotonic, told=told)
+        bookings = Bookings(store, rows_kept_days=kept_days)
+        settler = Settler(reservations, bookings, booker=booker, clock=monotonic, told=told)
         try:
             spill = Spill(data_dir(self._loaded.settings), booker, told)
         except OSError as problem:
@@ -132,6 +147,18 @@ class Gateway:
             spill = None
         await stack.enter_async_context(settler.running(settle_s=_SETTLE_S, keeper=spill))
         return settler
+
+    def _run_keeper(self, stack: AsyncExitStack, store: Store, ledger: Ledger, directory: Directory) -> None:
+        keeper = Keeper(
+            store,
+            ledger,
+            directory,
+            wall_clock_s=wall_clock_s,
+            on_fault=lambda customer_id, fault: self._log.error(
+                "ledger not trimmed", customer_id=customer_id, reason=str(fault)
+            ),
+        )
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
+from proxy.admin.routes import Books
 from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
@@ -37,6 +38,7 @@ class Core:
     reservations: Reservations
     settler: Settler
     guesses: Guesses
+    books: Books
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

@@ -11,7 +11,7 @@ from proxy.exchange.errors import Refused
 from ratelimit.limits.bookings import Booking
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settlement, Settler
-from ratelimit.limits.types import Account, Claim, Decision, Rate, Refusal, Room, Scope, account
+from ratelimit.limits.types import NO_ROW, Account, Claim, Decision, Rate, Refusal, Room, Row, Scope, account
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.subjects.types import Scope as SubjectScope
 from ratelimit.subjects.types import Subject
@@ -175,17 +175,21 @@ class Admissions:
             output_tokens=output_tokens,
         )
 
-    def settle(self, admission: Admission, request_id: str, *, tokens: int, microusd: int) -> None:
+    def settle(
+        self, admission: Admission, request_id: str, *, tokens: int, microusd: int, row: Row = NO_ROW
+    ) -> None:
         """Charge what the request used and give back the rest. Never waits."""
         counts_for = admission.account
         if admission.held:
             self._settler.settle(
-                Settlement(counts_for, request_id, tokens, microusd, admitted_us=admission.admitted_us)
+                Settlement(
+                    counts_for, request_id, tokens, microusd, admitted_us=admission.admitted_us, row=row
+                )
             )
         else:
             self._settler.book(
                 counts_for.customer_id,
-                Booking(counts_for.names, admission.admitted_us, tokens, microusd),
+                Booking(counts_for.names, admission.admitted_us, tokens, microusd, row),
             )
 
     async def _decided(

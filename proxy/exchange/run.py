@@ -16,6 +16,7 @@ from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
+from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.record import Record
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
@@ -100,8 +101,10 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
+        admission: Admission | None = None
         try:
-            await self._answer(client, arrival, body, record, downstream)
+            request, admission = await self._admitted(client, arrival, body, record)
+            await self._dispatched(client, arrival, request, admission, record, downstream)
         except Refused as refused:
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
@@ -121,12 +124,26 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
+            if admission is not None:
+                self._admissions.settle(
+                    admission,
+                    record.request_id,
+                    tokens=record.tokens,
+                    microusd=record.cost_microusd or 0,
+                    row=row_of(record, self._wall_clock_s()),
+                )
+                self._holding.learn(request, record)
             self._settled.settled(record)
             await downstream.close()
 
-    async def _answer(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
-    ) -> None:
+    async def _admitted(
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record
+    ) -> tuple[Canonical, Admission]:
+        """The request, its plan made and all that it may use held.
+
+        Raises:
+            Refused: it cannot be read, planned or admitted.
+        """
         try:
             request = client.parse(body)
         except RequestError as problem:
@@ -135,17 +152,9 @@ class Exchange:
         chosen = self._plan(request, arrival.subject, client)
         if chosen.tier is not None:
             request = request._replace(named=False)
-        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
-        request, admission = await self._holding.hold(
-            request, arrival, record, streams=client.operation != "embeddings"
-        )
-        try:
-            await self._dispatched(client, arrival, request, admission, record, downstream)
-        finally:
-            self._admissions.settle(
-                admission, record.request_id, tokens=record.tokens, microusd=record.cost_microusd or 0
-            )
-            self._holding.learn(request, record)
+        record.tags = tags_of(arrival.subject.tags, request.members)
+        record.plan = self._lanes.fitting(chosen, request, client.operation)
+        return await self._holding.hold(request, arrival, record, streams=client.operation != "embeddings")
 
     async def _dispatched(
         self,

@@ -5,11 +5,15 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from ratelimit.limits.reservations import DAY_S, FIGURES_KEPT_DAYS, ROWS_KEPT_DAYS
+from ratelimit.limits.types import NO_ROW, Row
 from ratelimit.store import keys as spelled
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 
-_BOOK: Final = load_script("ratelimit.limits", "book", when_full=True, prelude="common")
+_BOOK: Final = load_script(
+    "ratelimit.limits", "book", when_full=True, prelude=("common", "ratelimit.ledger:rows")
+)
 
 REMEMBERED_S: Final = 30 * 86_400.0
 """How long after its booking a batch that is sent again is known."""
@@ -21,14 +25,14 @@ class Booking(NamedTuple):
     Attributes:
         names: of the scopes it counts in.
         admitted_us: microseconds since the epoch; its windows are those of this moment.
-        row: of the ledger; nothing is written without one.
+        row: of the ledger; without one the sums are kept all the same.
     """
 
     names: Sequence[str]
     admitted_us: int
     tokens: int
     microusd: int
-    row: str = ""
+    row: Row = NO_ROW
 
 
 class Batch(NamedTuple):
@@ -43,10 +47,12 @@ class Batch(NamedTuple):
 class Bookings:
     """Raises StoreUnavailable when the store is away; the batch may be booked all the same, and can be sent again."""
 
-    __slots__ = ("_store",)
+    __slots__ = ("_rows_kept_us", "_store")
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, rows_kept_days: int = ROWS_KEPT_DAYS) -> None:
+        """`rows_kept_days`: see `Reservations`."""
         self._store = store
+        self._rows_kept_us = rows_kept_days * DAY_S * 1_000_000
 
     async def book(self, batch: Batch) -> bool:
         """Add to the counters; false when this batch, or a later one of its booker, was booked before.
@@ -54,14 +60,27 @@ class Bookings:
         One round trip.
         """
         customer_id = batch.customer_id
-        bookings = orjson.dumps([tuple(each) for each in batch.bookings])
         reply = await self._store.run(
             _BOOK,
             (
                 spelled.use(customer_id),
                 spelled.booked(customer_id, batch.booker),
                 spelled.ledger(customer_id),
+                spelled.closing(customer_id),
             ),
-            (batch.number, int(REMEMBERED_S * 1000), self._store.offset_us, bookings),
+            (
+                batch.number,
+                int(REMEMBERED_S * 1000),
+                self._store.offset_us,
+                orjson.dumps([_written(each) for each in batch.bookings]),
+                self._rows_kept_us,
+                spelled.figures(customer_id),
+                FIGURES_KEPT_DAYS * DAY_S,
+            ),
         )
         return reply == 1
+
+
+def _written(booking: Booking) -> tuple[object, ...]:
+    names, admitted_us, tokens, microusd, row = booking
+    return names, admitted_us, tokens, microusd, row.text.decode(), row.group.decode(), tuple(row.figures)

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from ratelimit.limits.bookings import Batch, Booking, Bookings
 from ratelimit.limits.reservations import HOLD_S, Mode, Reservations
-from ratelimit.limits.types import Account
+from ratelimit.limits.types import NO_ROW, Account, Row
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 
 RENEWED_EVERY_S: Final = HOLD_S / 3
@@ -34,7 +34,7 @@ class Settlement:
     mode: Mode = "held"
     uncertain: bool = False
     admitted_us: int = 0
-    row: bytes = b""
+    row: Row = NO_ROW
 
 
 Unsettled = Settlement | Batch

@@ -17,7 +17,7 @@ import orjson
 from ratelimit.limits.bookings import Batch, Booking
 from ratelimit.limits.reservations import Mode
 from ratelimit.limits.settling import Settlement, Unsettled
-from ratelimit.limits.types import settled_account
+from ratelimit.limits.types import Row, settled_account
 
 _PATTERN: Final = "unsettled-*.jsonl"
 _ASIDE: Final = "unsettled.corrupt"
@@ -151,7 +151,7 @@ def _line(unsettled: Unsettled) -> bytes:
             "mode": unsettled.mode,
             "uncertain": unsettled.uncertain,
             "admitted_us": unsettled.admitted_us,
-            "row": unsettled.row.decode(),
+            "row": _row_members(unsettled.row),
         }
     else:
         made = {
@@ -159,7 +159,7 @@ def _line(unsettled: Unsettled) -> bytes:
             "customer": unsettled.customer_id,
             "booker": unsettled.booker,
             "number": unsettled.number,
-            "bookings": [tuple(each) for each in unsettled.bookings],
+            "bookings": [(*each[:-1], _row_members(each.row)) for each in unsettled.bookings],
         }
     return orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -189,16 +189,29 @@ def _settlement(members: Mapping[str, Any]) -> Settlement:
         cast("Mode", mode),
         uncertain=members["uncertain"] is True,
         admitted_us=_whole(members["admitted_us"]),
-        row=_text(members["row"]).encode(),
+        row=_row(members["row"]),
     )
 
 
 def _batch(members: Mapping[str, Any]) -> Batch:
     bookings = tuple(
-        Booking(_names(names), _whole(admitted_us), _whole(tokens), _whole(microusd), _text(row))
+        Booking(_names(names), _whole(admitted_us), _whole(tokens), _whole(microusd), _row(row))
         for names, admitted_us, tokens, microusd, row in members["bookings"]
     )
     return Batch(_text(members["customer"]), _text(members["booker"]), _whole(members["number"]), bookings)
+
+
+def _row_members(row: Row) -> tuple[object, ...]:
+    return row.text.decode(), row.group.decode(), tuple(row.figures)
+
+
+def _row(value: object) -> Row:
+    if not isinstance(value, list):
+        raise TypeError(f"not a row: {value!r}")
+    text, group, figures = value
+    if not isinstance(figures, list):
+        raise TypeError(f"not figures: {figures!r}")
+    return Row(_text(text).encode(), _text(group).encode(), tuple(_whole(each) for each in figures))
 
 
 def _names(value: object) -> tuple[str, ...]:

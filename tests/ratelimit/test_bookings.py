@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
 from ratelimit.limits.bookings import REMEMBERED_S, Batch, Booking, Bookings
 from ratelimit.limits.reservations import Reservations
-from ratelimit.limits.types import Claim
+from ratelimit.limits.types import Claim, Row
 from ratelimit.store import keys as spelled
 from ratelimit.store.store import Store
 from tests.ratelimit.accounts import account_of, used
@@ -76,3 +78,36 @@ async def test_beside_reservations(store: Store, bookings: Bookings) -> None:
     reservations = Reservations(store)
     assert (await reservations.admit(asker, Claim("a", 1, 0, 30, 0), soft_ratio=1)).allowed
     assert not (await reservations.admit(asker, Claim("b", 1, 0, 1, 0), soft_ratio=1)).allowed
+
+
+async def test_in_the_ledger(store: Store, bookings: Bookings) -> None:
+    """Each booked request has its row and its part in the day's figures, once, and the books add up."""
+    admitted_us = await now_us(store)
+    rows = [Row(b'["r%d"]' % number, b'["k","m","p/m",[]]', (1, 0, number)) for number in range(3)]
+    batch = Batch(
+        "acme",
+        "g",
+        1,
+        tuple(Booking(NAMES, admitted_us, 5, 100 + number, rows[number]) for number in range(3)),
+    )
+    await bookings.book(batch)
+    await bookings.book(batch)
+    ledger = Ledger(store, rows_kept_days=30)
+    entries = await ledger.rows("acme", limit=10)
+    assert [row.text for row in rows] == [entry.text for entry in entries]
+    assert [(NAMES, 5, 100), (NAMES, 5, 101), (NAMES, 5, 102)] == [
+        (entry.scopes, entry.tokens, entry.microusd) for entry in entries
+    ]
+    (figures,) = await ledger.figures("acme", entries[0].day)
+    assert (3, 0, 3) == figures.figures
+    found = await reconcile(store, "acme")
+    assert ((), 303, 303) == (found.differences, found.counted.microusd, found.booked.microusd)
+
+
+async def test_no_rows_are_kept(store: Store) -> None:
+    """With a ledger that keeps no rows the sums are kept all the same."""
+    bookings = Bookings(store, rows_kept_days=0)
+    row = Row(b"[]", b'["k","m","p/m",[]]', (1, 0))
+    await bookings.book(Batch("acme", "g", 1, (Booking(NAMES, await now_us(store), 0, 9, row),)))
+    found = await reconcile(store, "acme")
+    assert ((), 0, 9) == (found.differences, found.rows, found.closed.microusd)

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from ratelimit.limits.bookings import Batch, Booking
 from ratelimit.limits.settling import Settlement, Unsettled
 from ratelimit.limits.spill import Spill
-from ratelimit.limits.types import settled_account
+from ratelimit.limits.types import Row, settled_account
 from tests.ratelimit.telling import Told
 
 NAMES = st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3).map(tuple)
 COUNTS = st.integers(0, 2**53)
 TEXTS = st.text(max_size=40)
+ROWS = st.builds(Row, TEXTS.map(str.encode), TEXTS.map(str.encode), st.lists(COUNTS, max_size=3).map(tuple))
 SETTLEMENTS = st.builds(
     Settlement,
     st.builds(settled_account, TEXTS, NAMES),
@@ -26,17 +27,17 @@ SETTLEMENTS = st.builds(
     st.sampled_from(["held", "unheld", "void"]),
     st.booleans(),
     COUNTS,
-    TEXTS.map(str.encode),
+    ROWS,
 )
 BATCHES = st.builds(
     Batch,
     TEXTS,
     TEXTS,
     COUNTS,
-    st.lists(st.builds(Booking, NAMES, COUNTS, COUNTS, COUNTS, TEXTS), min_size=1, max_size=3).map(tuple),
+    st.lists(st.builds(Booking, NAMES, COUNTS, COUNTS, COUNTS, ROWS), min_size=1, max_size=3).map(tuple),
 )
-A = Settlement(settled_account("acme", ("c", "k:k")), "a", 7, 8, row=b'{"x":1}')
-B = Batch("acme", "g", 3, (Booking(("c", "k:k"), 17, 1, 2, "{}"),))
+A = Settlement(settled_account("acme", ("c", "k:k")), "a", 7, 8, row=Row(b'{"x":1}', b"[1]", (1, 2)))
+B = Batch("acme", "g", 3, (Booking(("c", "k:k"), 17, 1, 2, Row(b"{}", b"", ())),))
 
 
 @pytest.fixture
