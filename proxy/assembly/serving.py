@@ -27,6 +27,7 @@ from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
 from proxy.settings.load import Loaded
 from proxy.settings.schema import Settings
+from proxy.web.account import Account
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
@@ -103,11 +104,14 @@ def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers:
 
 def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call]) -> list[Route]:
     """Every route, with what it needs of this configuration."""
+    own = Account(core.reservations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.metrics, core.readiness)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
     for prefix in _PREFIXES:
         routes += [
+            Route(f"{prefix}/key", own.key, methods=["GET"]),
+            Route(f"{prefix}/credits", own.credits, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]

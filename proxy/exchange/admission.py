@@ -100,10 +100,9 @@ class Admissions:
         place = (subject.key_id, names if subject.key_model_limits else ())
         known = self._accounts.get(place)
         if known is None or known[0] is not subject:
-            scopes = tuple(_scope(scope, subject) for scope in subject.scopes_for(*names))
             if known is None and len(self._accounts) >= _ACCOUNTS_KEPT:
                 del self._accounts[next(iter(self._accounts))]
-            known = self._accounts[place] = (subject, account(subject.customer_id, scopes))
+            known = self._accounts[place] = (subject, account_of(subject, *names))
         return known[1]
 
     async def admit(
@@ -243,6 +242,12 @@ class Admissions:
     def _void(self, counts_for: Account, request_id: str) -> None:
         """It may be held, and will not run, or not under this hold."""
         self._settler.settle(Settlement(counts_for, request_id, mode="void", uncertain=True))
+
+
+def account_of(subject: Subject, *names: str) -> Account:
+    """What a request for these names counts for."""
+    scopes = tuple(_scope(scope, subject) for scope in subject.scopes_for(*names))
+    return account(subject.customer_id, scopes)
 
 
 def _scope(scope: SubjectScope, subject: Subject) -> Scope:
