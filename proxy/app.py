@@ -1,6 +1,7 @@
 """The gateway: opens what lives as long as the process, and serves one configuration at a time around it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,18 +15,22 @@ from proxy.assembly.health import Keeper as HealthKeeper
 from proxy.assembly.health import health_of, watched
 from proxy.assembly.kept import Kept, data_dir, kept
 from proxy.assembly.serving import Serving, serving_of
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.unsettled import UnsettledLog
 from proxy.web.probes import STARTING, STORE, Readiness
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.limits.spill import Spill
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -88,7 +93,9 @@ class Gateway:
             sandbox_url = await self._start_sandbox(stack)
             self._serving = serving_of(self._loaded, core, self.kept, sandbox_url)
             self._watch(stack, core)
-            self._metrics.watch(lambda: watched(self.serving.board, core.headroom, self.serving.providers))
+            self._metrics.watch(
+                lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
+            )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
             yield
@@ -121,7 +128,8 @@ class Gateway:
             transport=transport,
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
-            settler=self._run_settler(stack, reservations),
+            settler=await self._run_settler(stack, store, reservations, kept_days),
+            guesses=Guesses(),
             books=Books(
                 reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
             ),
@@ -137,16 +145,20 @@ class Gateway:
         stack.push_async_callback(keeper.finish)
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
 
-    def _run_settler(self, stack: AsyncExitStack, reservations: Reservations) -> Settler:
-        settler = Settler(
-            reservations,
-            clock=monotonic,
-            on_fault=lambda request_id, fault: self._log.error(
-                "not settled", request_id=request_id, reason=str(fault)
-            ),
-        )
-        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
-        stack.push_async_callback(self._settled, settler)
+    async def _run_settler(
+        self, stack: AsyncExitStack, store: Store, reservations: Reservations, kept_days: int
+    ) -> Settler:
+        """At work until the stack is left; what the store has not taken by then is kept in a file."""
+        told = UnsettledLog(self._log)
+        booker = secrets.token_hex(8)
+        bookings = Bookings(store, rows_kept_days=kept_days)
+        settler = Settler(reservations, bookings, booker=booker, clock=monotonic, told=told)
+        try:
+            spill = Spill(data_dir(self._loaded.settings), booker, told)
+        except OSError as problem:
+            self._log.error("settlements cannot be kept if the store is away at the end", reason=str(problem))
+            spill = None
+        await stack.enter_async_context(settler.running(settle_s=_SETTLE_S, keeper=spill))
         return settler
 
     def _run_keeper(self, stack: AsyncExitStack, store: Store, ledger: Ledger, directory: Directory) -> None:
@@ -180,11 +192,6 @@ class Gateway:
         await store.open()
         stack.push_async_callback(store.close)
         return store
-
-    async def _settled(self, settler: Settler) -> None:
-        """Settle what is left before the store is closed."""
-        if not await settler.emptied(_SETTLE_S):
-            self._log.error("settlements were not taken by the store", count=settler.waiting)
 
     def _identity_file(self) -> Path | None:
         """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""

@@ -6,6 +6,7 @@ from time import time_ns
 from typing import Any
 
 from proxy.admin.routes import Books
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
@@ -37,6 +38,7 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    guesses: Guesses
     books: Books
     health: Health
     clock: Callable[[], float]

@@ -90,7 +90,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("routing.classifier.micro_model", "no model is asked; rules and scorer decide alone"),
     Row("routing.classifier.micro_timeout_ms", _NO_EFFECT),
     Row("routing.hedge", "no request is hedged"),
-    Row("limits.shrink_output", _NO_EFFECT),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )

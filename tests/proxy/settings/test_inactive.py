@@ -83,7 +83,7 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ),
         (
             LIMITS,
-            ["limits.shrink_output"],
+            [],
         ),
         ("customers: [{id: a, priority: high}, {id: b, priority: normal}]", ["customers[0].priority"]),
     ],
