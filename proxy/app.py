@@ -8,7 +8,8 @@ from time import monotonic
 from typing import Any, Final
 
 from proxy.assembly.core import Core, wall_clock_s
-from proxy.assembly.kept import Kept, data_dir, kept
+from proxy.assembly.kept import Kept, data_dir
+from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
@@ -33,21 +34,18 @@ class Gateway:
     """A gateway that can be served: it is its own ASGI application.
 
     Attributes:
-        kept: keys that hold from start to end.
         readiness: why requests should go elsewhere.
+        metrics: of this process.
     """
 
-    def __init__(self, loaded: Loaded, log: Any) -> None:
-        """Nothing is opened yet: that happens when the server starts, on its loop.
-
-        Raises:
-            OSError: the data directory cannot be written.
-        """
+    def __init__(self, loaded: Loaded, log: Any, kept: Kept, seat: Seat) -> None:
+        """Nothing is opened yet: that happens when the server starts, on its loop."""
         self._loaded = loaded
         self._log = log
-        self.kept: Kept = kept(loaded)
+        self._kept = kept
+        self._seat = seat
         self.readiness = Readiness()
-        self._metrics = Metrics()
+        self.metrics = Metrics()
         self._to_sync = asyncio.Event()
         self._serving: Serving | None = None
 
@@ -61,11 +59,9 @@ class Gateway:
         assert self._serving is not None
         return self._serving
 
-    @property
-    def model_names(self) -> list[str]:
-        """What can be asked for."""
-        catalogue = self.serving.catalogue
-        return [*catalogue.models, *(name for name, tier in catalogue.tiers.items() if tier)]
+    async def exposition(self) -> bytes:
+        """The metrics of this process, in Prometheus' text format."""
+        return self.metrics.exposition()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,8 +74,8 @@ class Gateway:
         async with AsyncExitStack() as stack:
             core = await self._open_core(stack)
             sandbox_url = await self._start_sandbox(stack)
-            self._serving = serving_of(self._loaded, core, self.kept, sandbox_url)
-            self._metrics.watch(lambda: _watched(core, self.serving))
+            self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url)
+            self.metrics.watch(lambda: _watched(core, self.serving))
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
             yield
@@ -101,7 +97,8 @@ class Gateway:
         reservations = Reservations(store)
         return Core(
             log=self._log,
-            metrics=self._metrics,
+            metrics=self.metrics,
+            exposition=self._seat.exposition or self.exposition,
             readiness=self.readiness,
             store=store,
             directory=directory,
@@ -128,7 +125,7 @@ class Gateway:
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis
-        address = parse_address(redis.url)
+        address = self._seat.store_address or parse_address(redis.url)
         if address.kind == "embedded":
             server = EmbeddedServer(self._loaded.settings.server.data_dir)
             server.start()
@@ -141,7 +138,7 @@ class Gateway:
             on_up=self._store_up,
             identity_file=self._identity_file(),
         )
-        self._metrics.store_up = True
+        self.metrics.store_up = True
         await store.open()
         stack.push_async_callback(store.close)
         return store
@@ -160,13 +157,13 @@ class Gateway:
             return None
 
     def _store_down(self, reason: str) -> None:
-        self._metrics.store_up = False
+        self.metrics.store_up = False
         # Told of an outage while it is still being opened, it serves nothing yet.
         loaded = self._loaded if self._serving is None else self._serving.loaded
         self._log.error("store is away", reason=reason, on_outage=loaded.settings.redis.on_outage)
 
     def _store_up(self) -> None:
-        self._metrics.store_up = True
+        self.metrics.store_up = True
         self._log.info("store is back")
         self._to_sync.set()
 

@@ -12,6 +12,7 @@ from proxy.admin.routes import admin_routes
 from proxy.assembly.core import Core
 from proxy.assembly.kept import Kept
 from proxy.assembly.providers import providers_of
+from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
@@ -44,11 +45,11 @@ class Serving:
     app: Door
 
 
-def serving_of(loaded: Loaded, core: Core, kept: Kept, sandbox_url: str | None) -> Serving:
+def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
     """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
     settings = loaded.settings
     catalogue = from_settings(settings)
-    providers = providers_of(settings, sandbox_url)
+    providers = providers_of(settings, sandbox_url, seat)
     exchange = exchange_of(settings, core, catalogue, providers)
     calls = {
         f"{prefix}/{dialect.operation}": Call(
@@ -93,17 +94,18 @@ def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers:
 def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call]) -> list[Route]:
     """Every route, with what it needs of this configuration."""
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
-    probes = Probes(core.metrics, core.readiness)
+    probes = Probes(core.readiness, core.exposition)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
     for prefix in _PREFIXES:
         routes += [
             Route(f"{prefix}/models", models.list, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
+    if settings.server.ops_listen is None:
+        routes.append(Route("/metrics", probes.metrics, methods=["GET"]))
     return [
         *routes,
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
-        Route("/metrics", probes.metrics, methods=["GET"]),
         *admin_routes(core.directory, core.store, default_limits=settings.limits.defaults.named()),
     ]

@@ -75,8 +75,6 @@ _UNTOLD: Final = tuple(
 )
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("server.workers", "one process serves"),
-    Row("server.ops_listen", "health and metrics are served on the main address only"),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.*", _NO_EFFECT),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
