@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
+from proxy.admin.routes import Books
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
@@ -37,6 +38,7 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    books: Books
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

@@ -9,6 +9,7 @@ from starlette.routing import Route, Router
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from proxy.admin.routes import admin_routes
+from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
 from proxy.assembly.kept import Kept
 from proxy.assembly.providers import providers_of
@@ -16,6 +17,7 @@ from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
@@ -81,11 +83,13 @@ def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers:
     return Exchange(
         catalogue,
         admissions,
+        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
         lanes,
         Dispatch(core.transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
         default_output_tokens=settings.limits.default_max_output_tokens,
+        min_confidence=settings.routing.classifier.min_confidence,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
     )
@@ -107,5 +111,7 @@ def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mappi
         *routes,
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
-        *admin_routes(core.directory, core.store, default_limits=settings.limits.defaults.named()),
+        *admin_routes(
+            core.directory, core.store, core.books, default_limits=settings.limits.defaults.named()
+        ),
     ]

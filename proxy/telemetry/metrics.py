@@ -55,6 +55,7 @@ class Metrics:
         self._attempts: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
+        self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._collectors: tuple[Collector, ...] = (_Exposition(self), ProcessCollector(registry=None))
@@ -96,6 +97,10 @@ class Metrics:
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
 
+    def unclassified(self, reason: str) -> None:
+        """A verdict was not reached."""
+        self._unclassified[(reason,)] += 1
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return exposition(self.figures())
@@ -125,6 +130,12 @@ class Metrics:
         yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
+        )
+        yield _counter(
+            "headgate_unclassified",
+            "Requests without a verdict for another reason than their own text.",
+            ("reason",),
+            self._unclassified,
         )
         watched = self._watched()
         left = GaugeMetricFamily(
