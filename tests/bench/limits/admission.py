@@ -1,6 +1,6 @@
 """CPU of admission and settlement per request, in this process, on a real store of its own.
 
-    python -m tests.bench.limits [--requests 20000] [--concurrent 32]
+    python -m tests.bench.limits.admission [--requests 20000] [--concurrent 32]
 
 Three kinds of subject: without limits (booked afterwards), with a rate alone, with a rate, a budget and a quota on
 customer and key. Only this process's CPU counts; the store has its own.
