@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from providers.endpoints import Operation
 from providers.types import Canonical, RequestError
-from proxy.exchange.bounds import longest_answer, most_prompt_tokens
+from proxy.exchange.bounds import IMAGE_TOKENS, longest_answer, measure
 from proxy.exchange.errors import Refused
 from proxy.exchange.needs import needs_of
 from proxy.exchange.upstream.backends import Providers
@@ -183,9 +183,12 @@ class Choosing:
         lacks: Lacks,
     ) -> Facts:
         needs = needs_of(request, operation)
-        most_tokens, most_output_tokens = None, 0
+        most_tokens: int | None = None
+        most_output_tokens = 0
         if wishes.max_cost_microusd is not None or budget.spendable_microusd is not None:
-            most_tokens = most_prompt_tokens(request)
+            prompt = measure(request)
+            if prompt.most_tokens is not None:
+                most_tokens = prompt.most_tokens + prompt.images * IMAGE_TOKENS
             longest = longest_answer(request) or self._default_output_tokens
             most_output_tokens = 0 if operation == "embeddings" else request.choices * longest
         return Facts(

@@ -10,29 +10,22 @@ from providers.endpoints import Operation
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound, longest_answer
 from proxy.exchange.choosing import Budget, Choosing
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge
 from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.record import Record
-from proxy.routing.plans import Plan
 from proxy.routing.types import UNDECIDED, Verdict
 from proxy.routing.wishes import Wishes
-from ratelimit.limits.types import Account
 
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
-)
-NOTHING: Final = Bound(0, 0, 0)
-_UNBOUNDED: Final = (
-    "what this request may cost has no bound (files, sound, tools that the provider runs), "
-    "so that a key with a quota or budget cannot make it"
 )
 CLIENT_GONE: Final = 499
 """Logged for a client that left before its answer was complete; nobody is there to receive it."""
@@ -60,19 +53,19 @@ class Exchange:
         self,
         choosing: Choosing,
         admissions: Admissions,
+        holding: Holding,
         judge: Judge,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
-        default_output_tokens: int,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
         self._choosing = choosing
         self._judge = judge
         self._admissions = admissions
-        self._default_output_tokens = default_output_tokens
+        self._holding = holding
         self._dispatch = dispatch
         self._settled = settled
         self._patience = patience
@@ -128,6 +121,7 @@ class Exchange:
                     microusd=record.cost_microusd or 0,
                     row=row_of(record, self._wall_clock_s()),
                 )
+                self._holding.learn(request, record)
             self._settled.settled(record)
             await downstream.close()
 
@@ -147,40 +141,18 @@ class Exchange:
         record.tags = tags_of(arrival.subject.tags, request.members)
         wishes = self._choosing.wishes(request)
         account = self._admissions.account(arrival.subject, *self._choosing.names(request, wishes))
-        chosen = record.plan = self._choosing.choose(
+        record.plan = self._choosing.choose(
             request,
             client.operation,
             arrival.subject,
             arrival.request_id,
             wishes=wishes,
             verdict=self._judged(request, wishes, client.operation),
-            budget=Budget(account is not None and account.dollars),
+            budget=Budget(account.dollars),
         )
-        if chosen.tier is not None:
+        if record.plan.tier is not None:
             request = request._replace(named=False)
-        return await self._admit(request, arrival, chosen, account, streams=client.operation != "embeddings")
-
-    async def _admit(
-        self, request: Canonical, arrival: Arrival, chosen: Plan, account: Account | None, *, streams: bool
-    ) -> tuple[Canonical, Admission]:
-        """Hold what the request may use; with the limit of its answer, where money depends on there being one.
-
-        Raises:
-            Refused: a limit is in the way, or what it may cost is not known.
-        """
-        if account is None:
-            return request, await self._admissions.admit(None, arrival.request_id, NOTHING)
-        output_tokens = self._default_output_tokens if streams else 0
-        if request.output_limit_tokens:
-            output_tokens = longest_answer(request)
-        elif streams and account.hard:
-            request = request._replace(output_limit_tokens=output_tokens)
-        held = bound(request, chosen.attempts, output_tokens)
-        if held is None:
-            if account.hard:
-                raise Refused("no_capable_backend", _UNBOUNDED)
-            held = NOTHING
-        return request, await self._admissions.admit(account, arrival.request_id, held)
+        return await self._holding.hold(request, account, record, streams=client.operation != "embeddings")
 
     async def _dispatched(
         self,

@@ -248,10 +248,9 @@ def _costs(facts: Facts, most_microusd: int, drop: Drop, *, unbounded_passes: bo
             tokens = row.context_tokens  # a longer prompt is refused by the provider, and costs nothing
         if price is None or tokens == UNLIMITED:
             return None if unbounded_passes else drop
+        answers = min(facts.most_output_tokens, facts.choices * row.output_tokens)
         dearest = max(
-            cost_picousd(
-                price, input_tokens=tokens, output_tokens=facts.most_output_tokens, cache_write_tokens=written
-            )
+            cost_picousd(price, input_tokens=tokens, output_tokens=answers, cache_write_tokens=written)
             for written in (0, tokens)
         )
         return drop if -(-dearest // PICOUSD_PER_MICROUSD) > most_microusd else None
