@@ -113,9 +113,13 @@ def _warning(look: Look, standing: Standing) -> dict[str, object]:
         "limit": standing.limit,
         "used": used,
         "maximum": maximum,
-        "message": f"the {subject} has used {used:.12g} of {standing.limit}, more than {maximum:.12g}: "
+        "message": f"the {subject} has used {_digits(used)} of {standing.limit}, more than {_digits(maximum)}: "
         f"requests are refused {until}",
     }
+
+
+def _digits(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def shown(look: Look) -> dict[str, Any]:
