@@ -119,7 +119,8 @@ def _warning(look: Look, standing: Standing) -> dict[str, object]:
 
 
 def _digits(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    """To the micro-dollar, as short as it can be."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def shown(look: Look) -> dict[str, Any]:
