@@ -11,6 +11,7 @@ from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
 from proxy.web.probes import Readiness
+from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.store.store import Store
@@ -39,6 +40,7 @@ class Core:
     settler: Settler
     guesses: Guesses
     books: Books
+    health: Health
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

@@ -153,7 +153,9 @@ class Exchange:
         if chosen.tier is not None:
             request = request._replace(named=False)
         record.tags = tags_of(arrival.subject.tags, request.members)
-        record.plan = self._lanes.fitting(chosen, request, client.operation)
+        record.plan = self._lanes.fitting(
+            chosen, request, client.operation, customer_id=arrival.subject.customer_id
+        )
         return await self._holding.hold(request, arrival, record, streams=client.operation != "embeddings")
 
     async def _dispatched(

@@ -78,8 +78,9 @@ async def own(place: Site, path: str, name: str | None = None) -> Any:
 
 
 async def spent_microusd(place: Site, name: str | None = None) -> int:
-    used_usd: float = (await own(place, "/v1/credits", name))["data"]["total_usage"]
-    return round(used_usd * 1_000_000)
+    found = await own(place, "/v1/credits", name)
+    total_usd: float = found["data"]["total_usage"]
+    return round(total_usd * 1_000_000)
 
 
 async def until_spent(place: Site, microusd: int, name: str | None = None) -> None:
