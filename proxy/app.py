@@ -13,7 +13,8 @@ from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
 from proxy.assembly.health import health_of, watched
-from proxy.assembly.kept import Kept, data_dir, kept
+from proxy.assembly.kept import Kept, data_dir
+from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
 from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
@@ -46,21 +47,18 @@ class Gateway:
     """A gateway that can be served: it is its own ASGI application.
 
     Attributes:
-        kept: keys that hold from start to end.
         readiness: why requests should go elsewhere.
+        metrics: of this process.
     """
 
-    def __init__(self, loaded: Loaded, log: Any) -> None:
-        """Nothing is opened yet: that happens when the server starts, on its loop.
-
-        Raises:
-            OSError: the data directory cannot be written.
-        """
+    def __init__(self, loaded: Loaded, log: Any, kept: Kept, seat: Seat) -> None:
+        """Nothing is opened yet: that happens when the server starts, on its loop."""
         self._loaded = loaded
         self._log = log
-        self.kept: Kept = kept(loaded)
+        self._kept = kept
+        self._seat = seat
         self.readiness = Readiness()
-        self._metrics = Metrics()
+        self.metrics = Metrics()
         self._to_sync = asyncio.Event()
         self._serving: Serving | None = None
 
@@ -74,11 +72,9 @@ class Gateway:
         assert self._serving is not None
         return self._serving
 
-    @property
-    def model_names(self) -> list[str]:
-        """What can be asked for."""
-        catalogue = self.serving.catalogue
-        return [*catalogue.models, *(name for name, tier in catalogue.tiers.items() if tier)]
+    async def exposition(self) -> bytes:
+        """The metrics of this process, in Prometheus' text format."""
+        return self.metrics.exposition()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -91,9 +87,9 @@ class Gateway:
         async with AsyncExitStack() as stack:
             core = await self._open_core(stack)
             sandbox_url = await self._start_sandbox(stack)
-            self._serving = serving_of(self._loaded, core, self.kept, sandbox_url)
+            self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url)
             self._watch(stack, core)
-            self._metrics.watch(
+            self.metrics.watch(
                 lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
             )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
@@ -120,7 +116,8 @@ class Gateway:
         self._run_keeper(stack, store, ledger, directory)
         return Core(
             log=self._log,
-            metrics=self._metrics,
+            metrics=self.metrics,
+            exposition=self._seat.exposition or self.exposition,
             readiness=self.readiness,
             store=store,
             directory=directory,
@@ -141,7 +138,7 @@ class Gateway:
     def _watch(self, stack: AsyncExitStack, core: Core) -> None:
         """Keep up with the health of the backends that are served."""
         core.health.watch([backend.id for backend in self.serving.board.backends])
-        keeper = HealthKeeper(core.health, lambda: self.serving.board, self._metrics, self._log)
+        keeper = HealthKeeper(core.health, lambda: self.serving.board, self.metrics, self._log)
         stack.push_async_callback(keeper.finish)
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
 
@@ -175,7 +172,7 @@ class Gateway:
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis
-        address = parse_address(redis.url)
+        address = self._seat.store_address or parse_address(redis.url)
         if address.kind == "embedded":
             server = EmbeddedServer(self._loaded.settings.server.data_dir)
             server.start()
@@ -188,7 +185,7 @@ class Gateway:
             on_up=self._store_up,
             identity_file=self._identity_file(),
         )
-        self._metrics.store_up = True
+        self.metrics.store_up = True
         await store.open()
         stack.push_async_callback(store.close)
         return store
@@ -202,13 +199,13 @@ class Gateway:
             return None
 
     def _store_down(self, reason: str) -> None:
-        self._metrics.store_up = False
+        self.metrics.store_up = False
         # Told of an outage while it is still being opened, it serves nothing yet.
         loaded = self._loaded if self._serving is None else self._serving.loaded
         self._log.error("store is away", reason=reason, on_outage=loaded.settings.redis.on_outage)
 
     def _store_up(self) -> None:
-        self._metrics.store_up = True
+        self.metrics.store_up = True
         self._log.info("store is back")
         self._to_sync.set()
 

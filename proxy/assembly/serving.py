@@ -15,6 +15,7 @@ from proxy.assembly.core import Core
 from proxy.assembly.health import backends_of
 from proxy.assembly.kept import Kept
 from proxy.assembly.providers import keys_of, providers_of
+from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.conditions import Board
@@ -53,11 +54,11 @@ class Serving:
     app: Door
 
 
-def serving_of(loaded: Loaded, core: Core, kept: Kept, sandbox_url: str | None) -> Serving:
+def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
     """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
     settings = loaded.settings
     catalogue = from_settings(settings)
-    providers = providers_of(settings, sandbox_url)
+    providers = providers_of(settings, sandbox_url, seat)
     keys = keys_of(settings, providers)
     board = Board(
         core.health,
@@ -141,7 +142,7 @@ def routes_of(
     """Every route, with what it needs of this configuration."""
     own = Account(core.reservations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
-    probes = Probes(core.metrics, core.readiness)
+    probes = Probes(core.readiness, core.exposition)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
     for prefix in _PREFIXES:
         routes += [
@@ -150,11 +151,12 @@ def routes_of(
             Route(f"{prefix}/models", models.list, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
+    if settings.server.ops_listen is None:
+        routes.append(Route("/metrics", probes.metrics, methods=["GET"]))
     return [
         *routes,
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
-        Route("/metrics", probes.metrics, methods=["GET"]),
         *admin_routes(
             core.directory,
             core.store,

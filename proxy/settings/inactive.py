@@ -71,8 +71,6 @@ _UNTOLD: Final = tuple(
 )
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("server.workers", "one process serves"),
-    Row("server.ops_listen", "health and metrics are served on the main address only"),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.generations_max", _NO_EFFECT),
     Row("records.generations_days", _NO_EFFECT),

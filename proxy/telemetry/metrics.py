@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,6 +17,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+
+from proxy.telemetry.figures import Family, exposition, figures_of
 
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _BY_BACKEND: Final = ("model", "provider")
@@ -69,9 +71,7 @@ class Metrics:
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._limit_refusals: defaultdict[Labels, int] = defaultdict(int)
         self._soft_limits: defaultdict[Labels, int] = defaultdict(int)
-        self._registry = CollectorRegistry()
-        self._registry.register(_Exposition(self))
-        ProcessCollector(registry=self._registry)
+        self._collectors: tuple[Collector, ...] = (_Exposition(self), ProcessCollector(registry=None))
 
     def watch(self, watched: Callable[[], Watched]) -> None:
         """Ask `watched` for what is kept elsewhere, whenever the metrics are read."""
@@ -128,7 +128,11 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return exposition(self.figures())
+
+    def figures(self) -> list[Family]:
+        """All metrics of this process, for whoever adds up those of several."""
+        return figures_of(self._collectors)
 
     def families(self) -> Iterator[Metric]:
         """The metrics as they stand."""

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from ratelimit.limits.types import Scope, account
-from tests.bench.limits import cpu, keys, path
+from tests.bench.limits import cpu, keys
 from tests.support.store_faults import Measured
 from tests.support.valkey import PrivateServer
 
@@ -42,10 +42,3 @@ async def test_a_refusal_is_no_measurement() -> None:
     refusing = account("bench", (Scope("customer", "bench", {"in_flight": 0}),))
     with PrivateServer() as server, pytest.raises(RuntimeError, match="refused"):
         await cpu.alone(server, refusing, 0.1)
-
-
-@pytest.mark.parametrize("kind", list(path.KINDS))
-async def test_on_the_path(kind: str) -> None:
-    """Every kind of subject is admitted and settled."""
-    with PrivateServer() as server:
-        assert await path.measured_us(server.url, path.KINDS[kind], 40, 4) > 0

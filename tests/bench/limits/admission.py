@@ -1,6 +1,6 @@
 """CPU of admission and settlement per request, in this process, on a real store of its own.
 
-    python -m tests.bench.limits.path [--requests 20000] [--concurrent 32]
+    python -m tests.bench.limits.admission [--requests 20000] [--concurrent 32]
 
 Three kinds of subject: without limits (booked afterwards), with a rate alone, with a rate, a budget and a quota on
 customer and key. Only this process's CPU counts; the store has its own.
@@ -26,9 +26,9 @@ from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.store.address import parse_address
+from ratelimit.store.errors import StoreFault
 from ratelimit.store.store import Store
 from ratelimit.subjects.types import Scope, Subject
-from tests.bench.limits.cpu import Strict
 from tests.bench.machine import choose_cores, describe
 from tests.support.valkey import PrivateServer
 
@@ -50,12 +50,20 @@ _MODELS: Final = {"m": Model("m", (), 128_000, 16_384)}
 _MICRO: Final = 1_000_000
 
 
+class _Told:
+    def fault(self, what: str, fault: StoreFault) -> None:
+        raise AssertionError((what, fault))
+
+    def unsettled(self, count: int) -> None:
+        raise AssertionError(count)
+
+
 async def measured_us(url: str, limits: Mapping[str, float], requests: int, concurrent: int) -> float:
     """CPU of this process per request, microseconds."""
     store = Store(parse_address(url), timeout_ms=5000)
     await store.open()
     settler = Settler(
-        Reservations(store), Bookings(store), booker="bench", clock=time.monotonic, told=Strict()
+        Reservations(store), Bookings(store), booker="bench", clock=time.monotonic, told=_Told()
     )
     admissions = Admissions(
         Reservations(store),
