@@ -20,7 +20,8 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing;
+    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none.
     """
 
     attempt: Attempt
@@ -31,6 +32,9 @@ class Try:
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
     tokens: int = 0
+    usage: Usage | None = None
+    provider_key_id: str = ""
+    sent_s: float = 0.0
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
@@ -52,6 +56,7 @@ class Record:
         key_id, customer_id: who asked.
         client_request_id: the client's own name for it, if it sent one.
         asked: the model or tier named in the request.
+        tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
         first_content_s: when the first content came, 0 before.
@@ -60,7 +65,7 @@ class Record:
 
     __slots__ = (
         "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
-        "outcome", "plan", "request_id", "status", "stream", "tries", "usage",
+        "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +79,7 @@ class Record:
         self._clock = clock
         self.asked = ""
         self.stream = False
+        self.tags: tuple[str, ...] = ()
         self.plan: Plan | None = None
         self.tries: list[Try] = []
         self.usage: Usage | None = None
@@ -82,9 +88,15 @@ class Record:
         self.status = 0
         self.outcome = ""
 
-    def begin_try(self, attempt: Attempt, dropped: tuple[str, ...] = ()) -> None:
+    def begin_try(
+        self, attempt: Attempt, dropped: tuple[str, ...] = (), *, provider_key_id: str = ""
+    ) -> None:
         """A request is about to be sent to a backend."""
-        self.tries.append(Try(attempt, self._clock(), dropped=dropped))
+        self.tries.append(Try(attempt, self._clock(), dropped=dropped, provider_key_id=provider_key_id))
+
+    def send_try(self) -> None:
+        """The running attempt has its place and is sent now."""
+        self.tries[-1].sent_s = self._clock()
 
     def restart_try(self) -> None:
         """The running attempt met a dead connection and starts over: nobody's failure."""
@@ -109,7 +121,7 @@ class Record:
         current.status = status
         current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
-            self.usage = usage
+            self.usage = current.usage = usage
             current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
 
@@ -219,6 +231,7 @@ class Record:
         if self.tries:
             fields["headgate.model"] = self.current.model
             fields["headgate.backend"] = self.current.backend.id
+            fields["headgate.provider_key"] = self.tries[-1].provider_key_id
             fields["headgate.cost_usd"] = usd(self.cost_microusd)
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier

@@ -10,16 +10,17 @@ from providers.dialects import Client, PlainClient
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound, longest_answer
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
+from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.record import Record
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, mode_of, plan
+from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, plan
 from ratelimit.subjects.types import Subject
 
 JSON: Final = (b"content-type", b"application/json")
@@ -29,14 +30,6 @@ EVENT_STREAM: Final = (
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
 )
 PLANS_KEPT: Final = 1024
-NOTHING: Final = Bound(0, 0, 0)
-_UNPRICED: Final = (
-    "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
-)
-_UNBOUNDED: Final = (
-    "what this request may cost has no bound (files, sound, tools that the provider runs), "
-    "so that a key with a quota or budget cannot make it"
-)
 CLIENT_GONE: Final = 499
 """Logged for a client that left before its answer was complete; nobody is there to receive it."""
 
@@ -63,13 +56,13 @@ class Exchange:
         self,
         catalogue: Catalogue,
         admissions: Admissions,
+        holding: Holding,
         judge: Judge,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
-        default_output_tokens: int,
         min_confidence: float,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
@@ -82,7 +75,7 @@ class Exchange:
         self._min_confidence = min_confidence
         self._catalogue = catalogue
         self._admissions = admissions
-        self._default_output_tokens = default_output_tokens
+        self._holding = holding
         self._lanes = lanes
         self._dispatch = dispatch
         self._settled = settled
@@ -108,8 +101,10 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
+        admission: Admission | None = None
         try:
-            await self._answer(client, arrival, body, record, downstream)
+            request, admission = await self._admitted(client, arrival, body, record)
+            await self._dispatched(client, arrival, request, admission, record, downstream)
         except Refused as refused:
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
@@ -129,12 +124,26 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
+            if admission is not None:
+                self._admissions.settle(
+                    admission,
+                    record.request_id,
+                    tokens=record.tokens,
+                    microusd=record.cost_microusd or 0,
+                    row=row_of(record, self._wall_clock_s()),
+                )
+                self._holding.learn(request, record)
             self._settled.settled(record)
             await downstream.close()
 
-    async def _answer(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
-    ) -> None:
+    async def _admitted(
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record
+    ) -> tuple[Canonical, Admission]:
+        """The request, its plan made and all that it may use held.
+
+        Raises:
+            Refused: it cannot be read, planned or admitted.
+        """
         try:
             request = client.parse(body)
         except RequestError as problem:
@@ -143,47 +152,11 @@ class Exchange:
         chosen = self._plan(request, arrival.subject, client)
         if chosen.tier is not None:
             request = request._replace(named=False)
-        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
-        request, admission = await self._admit(
-            request, arrival, record, streams=client.operation != "embeddings"
+        record.tags = tags_of(arrival.subject.tags, request.members)
+        record.plan = self._lanes.fitting(
+            chosen, request, client.operation, customer_id=arrival.subject.customer_id
         )
-        try:
-            await self._dispatched(client, arrival, request, admission, record, downstream)
-        finally:
-            self._admissions.settle(
-                admission, record.request_id, tokens=record.tokens, microusd=record.cost_microusd or 0
-            )
-
-    async def _admit(
-        self, request: Canonical, arrival: Arrival, record: Record, *, streams: bool
-    ) -> tuple[Canonical, Admission]:
-        """Hold what the request may use; with the limit of its answer, where money depends on there being one.
-
-        Raises:
-            Refused: a limit is in the way, or what it may cost is not known.
-        """
-        asked = request.model
-        meant = mode_of(asked, self._catalogue) or asked
-        account = self._admissions.account(arrival.subject, asked, meant)
-        if account is None:
-            return request, await self._admissions.admit(None, arrival.request_id, NOTHING)
-        assert record.plan is not None
-        if account.dollars:
-            priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
-            if not priced:
-                raise Refused("no_capable_backend", _UNPRICED, param="model")
-            record.plan = record.plan._replace(attempts=priced)
-        output_tokens = self._default_output_tokens if streams else 0
-        if request.output_limit_tokens:
-            output_tokens = longest_answer(request)
-        elif streams and account.hard:
-            request = request._replace(output_limit_tokens=output_tokens)
-        held = bound(request, record.plan.attempts, output_tokens)
-        if held is None:
-            if account.hard:
-                raise Refused("no_capable_backend", _UNBOUNDED)
-            held = NOTHING
-        return request, await self._admissions.admit(account, arrival.request_id, held)
+        return await self._holding.hold(request, arrival, record, streams=client.operation != "embeddings")
 
     async def _dispatched(
         self,

@@ -106,6 +106,21 @@ local function leak(scope, place, now)
   scope[place + 1] = now
 end
 
+-- Fit a bucket to a limit that may have changed, leaked up to `now`: what was used of the old one is used up in the new
+-- one at most, and what went beyond it stays owed. Its capacity.
+local function fit_bucket(scope, place, limit, least, now)
+  local before = scope[place + 2]
+  leak(scope, place, now)
+  local old_capacity = before > 0 and math.max(least, before) or 0
+  local capacity = limit > 0 and math.max(least, limit) or 0
+  if capacity < old_capacity then
+    local owed = math.max(0, scope[place] - old_capacity)
+    scope[place] = math.min(scope[place], capacity) + owed
+  end
+  scope[place + 2] = limit
+  return capacity
+end
+
 -- Add to the windows of a reservation, as far as they are still the scope's: `offset` 1 for tokens spent, 2 for
 -- micro-dollars spent, 3 and 4 for what is held.
 local function add(scope, reservation, offset, amount)
@@ -149,4 +164,24 @@ local function sweep(book, held_key, due_key, lost_key, now)
     end
     redis.call('ZREM', due_key, id)
   end
+end
+
+-- Bring a reservation back that was taken for lost: its gateway is heard of again. Its slot is taken anew.
+local function revive(book, held_key, due_key, lost_key, id, packed, due)
+  local reservation = cmsgpack.unpack(packed)
+  book:read(reservation[7])
+  for place, name in ipairs(reservation[7]) do
+    local scope = book.scopes[name]
+    scope[7] = scope[7] + 1
+    add(scope, reservation, 1, -reservation[4])
+    add(scope, reservation, 2, -reservation[5])
+    add(scope, reservation, 3, reservation[4])
+    add(scope, reservation, 4, reservation[5])
+    -- What its minute was charged came back and is not charged again; what it uses is, when it is settled.
+    reservation[6][place] = math.min(0, reservation[6][place])
+  end
+  redis.call('HDEL', lost_key, id)
+  redis.call('HSET', held_key, id, cmsgpack.pack(reservation))
+  redis.call('ZADD', due_key, due, id)
+  return reservation
 end

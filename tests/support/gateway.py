@@ -16,6 +16,8 @@ import yaml
 
 TEST_KEY = "test-key-0001-abcdefgh"
 ADMIN_KEY = "test-admin-key-0001-abcdefgh"
+NO_CIRCUITS = {"cool_down_s": 0}
+"""For `routing.breaker`, where failures are met one after the other and each is to be seen."""
 # Whatever proxy the environment names, the gateway is on this machine.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 START_S = 30.0  # generous: several test processes share two cores
@@ -63,7 +65,7 @@ def running(
     directory: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None
 ) -> Iterator[RunningGateway]:
     """Start a gateway in `directory` and stop it (SIGTERM) afterwards."""
-    server = {"data_dir": str(directory / "data"), "drain_s": 2, **config.get("server", {})}
+    server = {"data_dir": str(directory / "data"), "lame_duck_s": 0, "drain_s": 2, **config.get("server", {})}
     path = directory / "headgate.yaml"
     path.write_text(yaml.safe_dump({"log": {"format": "json"}, **config, "server": server}))
     log = directory / "log.jsonl"

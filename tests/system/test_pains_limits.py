@@ -14,6 +14,8 @@ import yaml
 from starlette.routing import Route
 
 from proxy.app import Gateway
+from proxy.assembly.kept import kept
+from proxy.assembly.seat import Seat
 from proxy.routing.catalogue.load import default_models
 from proxy.settings.load import load
 from tests.support.gateway import running
@@ -280,9 +282,8 @@ async def paths_that_cost(directory: Path) -> set[str]:
     """Where the application takes a POST that is not an operator's, and that is not free by its nature."""
     path = directory / "headgate.yaml"
     path.write_text(yaml.safe_dump({"server": {"data_dir": str(directory / "data")}}))
-    gateway = Gateway(
-        load(path, environ={}, flags={}, default_models=default_models()), structlog.get_logger()
-    )
+    loaded = load(path, environ={}, flags={}, default_models=default_models())
+    gateway = Gateway(loaded, structlog.get_logger(), kept(loaded), Seat())
     async with gateway.running():
         door = gateway.serving.app
         routed = {

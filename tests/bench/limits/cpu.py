@@ -20,10 +20,12 @@ from typing import Final
 
 import uvloop
 
+from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settlement, Settler
 from ratelimit.limits.types import LIMITS, Account, Claim, Scope, account
 from ratelimit.store.address import parse_address
+from ratelimit.store.errors import StoreFault
 from ratelimit.store.store import Store
 from tests.bench import machine
 from tests.bench.load import Shape
@@ -58,6 +60,19 @@ class Cost:
     per_s: float
 
 
+class _Told:
+    """A measurement in which anything is left unsettled is none."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self._faults = faults
+
+    def fault(self, what: str, fault: StoreFault) -> None:
+        self._faults.append(f"{what}: {fault}")
+
+    def unsettled(self, count: int) -> None:
+        self._faults.append(f"not settled at the end: {count}")
+
+
 async def alone(server: PrivateServer, of: Account, seconds: float) -> Cost:
     """Hold and settle again and again, 32 at once, until the time is up and everything is settled.
 
@@ -68,10 +83,9 @@ async def alone(server: PrivateServer, of: Account, seconds: float) -> Cost:
     await store.open()
     reservations = Reservations(store)
     faults: list[str] = []
-    settler = Settler(reservations, clock=time.monotonic, on_fault=lambda _, fault: faults.append(str(fault)))
+    settler = Settler(reservations, Bookings(store), booker="bench", clock=time.monotonic, told=_Told(faults))
     numbers = count()
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(settler.run())
+    async with settler.running(settle_s=0):
         begun_s, cpu_s, store_cpu_s = time.monotonic(), time.process_time(), _cpu_s(server.pid)
         done = 0
 
@@ -92,7 +106,6 @@ async def alone(server: PrivateServer, of: Account, seconds: float) -> Cost:
             faults.append(f"not settled: {settler.waiting}")
         spent_s, store_s = time.process_time() - cpu_s, _cpu_s(server.pid) - store_cpu_s
         elapsed_s = time.monotonic() - begun_s
-        running.cancel()
     await store.close()
     if faults:
         raise RuntimeError(faults[0])

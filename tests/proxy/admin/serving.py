@@ -7,18 +7,32 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
-import uvicorn
 from starlette.routing import Router
 
-from proxy.admin.routes import admin_routes
+from providers.registry import REGISTRY
+from proxy.admin.health import HealthDesk
+from proxy.admin.routes import Books, admin_routes
+from proxy.exchange.conditions import Board
+from proxy.exchange.upstream.auth.types import Credentials
+from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.headroom import Headroom
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
-from proxy.http.protocol import Protocol
+from proxy.http.server import HttpServer
+from proxy.routing.catalogue.types import Backend
+from ratelimit.health.health import Health
+from ratelimit.health.types import BreakerRules
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
+from ratelimit.limits.reservations import Reservations
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -26,6 +40,13 @@ from ratelimit.subjects.lookup import Lookup
 from tests.support.valkey import PrivateServer
 
 ADMIN_KEY: Final = "test-admin-key-0001"
+BACKEND: Final = Backend("openai/gpt-5-mini", "openai", "gpt-5-mini", None)
+_PROVIDER: Final = Provider(
+    REGISTRY["openai"], "http://openai.test/v1", Credentials("test-key-0001"), Timeouts(5, 0, 0, 0, 0)
+)
+KEYS_OF_PROVIDERS: Final = ProviderKeys(
+    {"openai": [ProviderKey(f"openai/{place}", _PROVIDER) for place in range(2)]}
+)
 DEFAULT_LIMITS: Final[Mapping[str, float]] = {"requests_per_minute": 60, "usd_per_month": 10.0}
 NOW_S: Final = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 NOW: Final = "2026-01-01T00:00:00Z"
@@ -56,6 +77,17 @@ class Gateway:
     directory: Directory
     lookup: Lookup
     log: Log
+    health: Health
+    board: Board
+
+
+def books_of(store: Store) -> Books:
+    return Books(
+        Reservations(store),
+        Ledger(store, rows_kept_days=30),
+        Lost(store),
+        partial(reconcile, store),
+    )
 
 
 @asynccontextmanager
@@ -74,11 +106,18 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         key_grace_s=300,
     )
     log = Log()
-    routes = admin_routes(directory, store, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S)
+    health = Health(store, backends=[BACKEND.id], rules=BreakerRules(), clock_s=lambda: 1000.0)
+    board = Board(
+        health, Headroom(lambda: 1000.0, lambda: NOW_S), KEYS_OF_PROVIDERS, [BACKEND], lambda: 1000.0
+    )
+    desk = HealthDesk(health, board)
+    routes = admin_routes(
+        directory, store, books_of(store), desk, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S
+    )
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:
-        yield Gateway(app, store, directory, lookup, log)
+        yield Gateway(app, store, directory, lookup, log, health, board)
     finally:
         await lookup.close()
         await store.close()
@@ -185,18 +224,14 @@ class Served:
             async with gateway(server.url) as self.gateway:
                 listener = socket.create_server(("127.0.0.1", 0))
                 self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                config = uvicorn.Config(
-                    self.gateway.app,
-                    http=Protocol,
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    timeout_graceful_shutdown=1,
-                )
-                uvicorn_server = uvicorn.Server(config)
-                self._stop = lambda: setattr(uvicorn_server, "should_exit", True)
-                self._started.set()
-                await uvicorn_server.serve(sockets=[listener])
+                http_server = HttpServer(self.gateway.app)
+                over = asyncio.Event()
+                self._stop = lambda: self.loop.call_soon_threadsafe(over.set)
+                async with http_server.running():
+                    await http_server.listen(listener)
+                    self._started.set()
+                    await over.wait()
+                    await http_server.close(1, at_once=over)
 
     def __enter__(self) -> Self:
         self._thread.start()
