@@ -17,11 +17,14 @@ from proxy.assembly.kept import admin_key, data_dir, local_key
 from proxy.assembly.providers import providers_of
 from proxy.assembly.subjects import configured_subjects
 from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
+from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
@@ -35,6 +38,7 @@ from proxy.web.models import Models
 from proxy.web.probes import Probes
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.memory.memory import Memory
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -111,6 +115,11 @@ class Gateway:
             headroom = Headroom(monotonic, _wall_clock_s)
             self.metrics.watch(lambda: _watched(headroom, providers))
             lanes = Lanes(providers, headroom, tail_s=settings.server.tail_s, wall_clock_s=_wall_clock_s)
+            memory = Memory(
+                store, on_fault=lambda fault: self._log.error("not remembered", reason=str(fault))
+            )
+            stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
+            stack.push_async_callback(memory.emptied, _SETTLE_S)
             reservations = Reservations(store)
             settler = Settler(
                 reservations,
@@ -130,12 +139,17 @@ class Gateway:
                     wall_clock_s=_wall_clock_s,
                 ),
                 Judge(cascade_of(settings.routing.classifier), self.metrics, self._log),
+                Steering(
+                    Conversations(memory, Digests(self._admin_key_digest), clock=monotonic),
+                    self._catalogue,
+                    min_confidence=settings.routing.classifier.min_confidence,
+                    wall_clock_s=_wall_clock_s,
+                ),
                 lanes,
                 Dispatch(transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
                 Settlement(self.metrics, self._log),
                 patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
                 default_output_tokens=settings.limits.default_max_output_tokens,
-                min_confidence=settings.routing.classifier.min_confidence,
                 clock=monotonic,
                 wall_clock_s=_wall_clock_s,
             )

@@ -17,8 +17,8 @@ from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
-from proxy.routing.affinity import entry
-from proxy.routing.catalogue.types import Catalogue
+from proxy.exchange.steering import Course, Steering, kept_verdict
+from proxy.routing.catalogue.types import Backend, Catalogue
 from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, mode_of, plan
 from ratelimit.subjects.types import Subject
 
@@ -64,13 +64,13 @@ class Exchange:
         catalogue: Catalogue,
         admissions: Admissions,
         judge: Judge,
+        steering: Steering,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
         default_output_tokens: int,
-        min_confidence: float,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
@@ -79,7 +79,7 @@ class Exchange:
             lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
         )
         self._judge = judge
-        self._min_confidence = min_confidence
+        self._steering = steering
         self._catalogue = catalogue
         self._admissions = admissions
         self._default_output_tokens = default_output_tokens
@@ -140,7 +140,8 @@ class Exchange:
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        chosen = self._plan(request, arrival.subject, client)
+        course = await self._course(request, arrival.subject, client)
+        chosen = self._plan(request, arrival.subject, course)
         if chosen.tier is not None:
             request = request._replace(named=False)
         chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
@@ -149,6 +150,8 @@ class Exchange:
         )
         try:
             await self._dispatched(client, arrival, request, admission, record, downstream)
+            if course is not None and record.outcome == "ok":
+                self._steering.answered(course, record.current.backend.id, record.usage)
         finally:
             self._admissions.settle(
                 admission, record.request_id, tokens=record.tokens, microusd=record.cost_microusd or 0
@@ -217,18 +220,39 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    def _plan(self, request: Canonical, subject: Subject, client: PlainClient) -> Plan:
+    async def _course(self, request: Canonical, subject: Subject, client: PlainClient) -> Course | None:
+        """Judge a mode's request, and steer it by its conversation; `None` for a model's.
+
+        Raises:
+            Refused: this key may not use the mode.
+        """
         judgement = self._judged(request) if client.operation != "embeddings" else None
         if judgement is None:
-            return self._planned_for(request.model, None, subject)
-        wanted = entry(judgement.verdict, judgement.tiers, self._min_confidence)
-        return self._planned_for(request.model, wanted.tier, subject)._replace(
-            verdict=judgement.verdict, raised=wanted.raised
-        )
+            return None
+
+        def expected(tier: str) -> Backend | None:
+            try:
+                return self._planned_for(request.model, tier, subject).attempts[0].backend
+            except Refused as refused:
+                if refused.code == "model_not_allowed":
+                    raise
+                return None
+
+        expected(judgement.tiers[0])  # before anybody is asked anything: may it be used at all
+        place, before = await self._steering.before(subject.customer_id, request, judgement)
+        verdict = kept_verdict(judgement, place, before) or judgement.verdict
+        return self._steering.course(request, judgement, verdict, place, before, expected)
 
     def _judged(self, request: Canonical) -> Judgement | None:
         mode = mode_asked(request.model, self._catalogue)
         return None if mode is None else self._judge.of(mode, self._catalogue.modes[mode], request.members)
+
+    def _plan(self, request: Canonical, subject: Subject, course: Course | None) -> Plan:
+        if course is None:
+            return self._planned_for(request.model, None, subject)
+        return self._planned_for(request.model, course.tier, subject)._replace(
+            verdict=course.verdict, raised=course.raised, because=course.because
+        )
 
     def _planned_for(self, asked: str, tier: str | None, subject: Subject) -> Plan:
         try:
