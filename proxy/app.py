@@ -12,6 +12,7 @@ from proxy.assembly.kept import Kept, data_dir, kept
 from proxy.assembly.serving import Serving, serving_of
 from proxy.exchange.conversations import Conversations
 from proxy.exchange.digests import Digests
+from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
@@ -21,6 +22,7 @@ from proxy.web.probes import STARTING, STORE, Readiness
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.memory.memory import Memory
+from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -102,6 +104,7 @@ class Gateway:
         transport = Transport()
         stack.push_async_callback(transport.close)
         memory = self._run_memory(stack, store)
+        digests = Digests(self.kept.admin_key_digest)
         reservations = Reservations(store)
         return Core(
             log=self._log,
@@ -115,7 +118,9 @@ class Gateway:
             reservations=reservations,
             settler=self._run_settler(stack, reservations),
             memory=memory,
-            conversations=Conversations(memory, Digests(self.kept.admin_key_digest), clock=monotonic),
+            conversations=Conversations(memory, digests, clock=monotonic),
+            digests=digests,
+            micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )

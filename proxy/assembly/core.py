@@ -6,6 +6,8 @@ from time import time_ns
 from typing import Any
 
 from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
+from proxy.exchange.micro_call import Known
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
@@ -39,6 +41,8 @@ class Core:
     settler: Settler
     memory: Memory
     conversations: Conversations
+    digests: Digests
+    micro_verdicts: Known
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

@@ -18,6 +18,7 @@ from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
+from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
 from proxy.exchange.steering import Steering
@@ -80,6 +81,9 @@ def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers:
         Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
         wall_clock_s=core.wall_clock_s,
     )
+    dispatch = Dispatch(
+        core.transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)
+    )
     return Exchange(
         catalogue,
         admissions,
@@ -90,11 +94,34 @@ def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers:
             min_confidence=settings.routing.classifier.min_confidence,
             wall_clock_s=core.wall_clock_s,
         ),
+        micro_calls_of(settings, core, catalogue, dispatch, lanes),
         lanes,
-        Dispatch(core.transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
+        dispatch,
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
         default_output_tokens=settings.limits.default_max_output_tokens,
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def micro_calls_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, lanes: Lanes
+) -> MicroCalls | None:
+    """Who is asked where rules and scorer do not know; nobody, where none is configured or its provider is off."""
+    classifier = settings.routing.classifier
+    model = catalogue.models.get(classifier.micro_model or "")
+    if model is None:
+        return None
+    return MicroCalls(
+        model,
+        dispatch,
+        lanes,
+        core.memory,
+        core.micro_verdicts,
+        core.digests,
+        core.metrics,
+        timeout_s=classifier.micro_timeout_ms / 1000,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
     )

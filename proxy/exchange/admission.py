@@ -30,12 +30,14 @@ class Admission(NamedTuple):
         account: what it counts for; `None` for a subject without limits, of which nothing is held.
         mode: `held`, or `unheld` when the store was away and requests pass uncounted for the time.
         admitted_us: microseconds since the epoch.
+        step: how often it has been admitted.
     """
 
     headers: Headers = ()
     account: Account | None = None
     mode: Mode = "held"
     admitted_us: int = 0
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,18 @@ class Admissions:
             known = self._accounts[place] = (subject, account(subject.customer_id, scopes))
         return known[1] if known[1].limited else None
 
-    async def admit(self, counts_for: Account | None, request_id: str, bound: Bound) -> Admission:
+    async def admit(
+        self,
+        counts_for: Account | None,
+        request_id: str,
+        bound: Bound,
+        *,
+        earlier: Admission | None = None,
+    ) -> Admission:
         """Hold what the request may use, all or nothing.
+
+        Args:
+            earlier: what it was admitted with before: `bound` comes on top, and the request counts once.
 
         Raises:
             Refused: a limit is reached, or limits cannot be checked.
@@ -84,29 +96,46 @@ class Admissions:
             return Admission()
         if self._settler.full:
             raise Refused("overloaded", "too much waits to be settled; try again shortly", retry_after_s=1.0)
-        claim = Claim(request_id, 1, *bound)
+        if earlier is not None and earlier.mode != "held":
+            return earlier
+        claim = Claim(request_id, 1 if earlier is None else earlier.step + 1, *bound)
         try:
             decision = await self._reservations.admit(counts_for, claim, soft_ratio=self._terms.soft_ratio)
         except StoreUnavailable as outage:
-            if self._terms.open_on_outage:
-                return Admission((), counts_for, "unheld", int(self._wall_clock_s() * _MICRO))
-            self._void(counts_for, request_id)
-            raise Refused(
-                "limits_unavailable",
-                "limits cannot be checked at the moment; try again shortly",
-                retry_after_s=1.0,
-            ) from outage
+            return self._during_outage(counts_for, request_id, earlier, outage)
         except asyncio.CancelledError:
-            self._void(counts_for, request_id)
+            if earlier is None:
+                self._void(counts_for, request_id)
             raise
         headers = _headers(decision)
         if decision.refusal is not None:
             raise _refusal(decision.refusal, headers)
-        self._settler.opened(counts_for, request_id)
-        return Admission(headers, counts_for, "held", decision.admitted_us)
+        if earlier is None:
+            self._settler.opened(counts_for, request_id)
+        return Admission(headers, counts_for, "held", decision.admitted_us, claim.step)
 
-    def settle(self, admission: Admission, request_id: str, *, tokens: int, microusd: int) -> None:
-        """Charge what the request used and give back the rest. Never waits."""
+    def _during_outage(
+        self, counts_for: Account, request_id: str, earlier: Admission | None, outage: StoreUnavailable
+    ) -> Admission:
+        if self._terms.open_on_outage:
+            # What was held before is settled by its hold, whatever it uses.
+            return earlier or Admission((), counts_for, "unheld", int(self._wall_clock_s() * _MICRO))
+        if earlier is None:
+            self._void(counts_for, request_id)
+        raise Refused(
+            "limits_unavailable",
+            "limits cannot be checked at the moment; try again shortly",
+            retry_after_s=1.0,
+        ) from outage
+
+    def settle(
+        self, admission: Admission, request_id: str, *, tokens: int, microusd: int, served: bool = True
+    ) -> None:
+        """Charge what the request used and give back the rest. Never waits.
+
+        Args:
+            served: false where it was refused after its first step: it does not count as a request.
+        """
         if admission.account is not None:
             self._settler.settle(
                 Settlement(
@@ -114,7 +143,7 @@ class Admissions:
                     request_id,
                     tokens,
                     microusd,
-                    admission.mode,
+                    admission.mode if served or admission.mode != "held" else "unserved",
                     admitted_us=admission.admitted_us,
                 )
             )

@@ -68,7 +68,8 @@ class Judge:
             self._mishap(fault)
             return Judgement(mode, tiers, ask, UNDECIDED)
         if isinstance(judged, Undecided):
-            return Judgement(mode, tiers, ask, spoken(judged.fallback), judged, loop)
+            left_open = judged if ask.text else None  # of nothing there is nothing to ask
+            return Judgement(mode, tiers, ask, spoken(judged.fallback), left_open, loop)
         return Judgement(mode, tiers, ask, spoken(judged), None, loop)
 
     def _mishap(self, fault: Exception) -> None:

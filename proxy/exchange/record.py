@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -13,6 +13,8 @@ from proxy.routing.policy import Attempt, Plan
 
 _MICRO: Final = 1_000_000
 
+Kind = Literal["answer", "stage", "hedge", "micro"]
+
 
 @dataclass(slots=True)
 class Try:
@@ -20,7 +22,7 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for.
+    it is billed for, `usage` what was reported of it or estimated; `kind` is what it was for.
     """
 
     attempt: Attempt
@@ -31,12 +33,14 @@ class Try:
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
     tokens: int = 0
+    kind: Kind = "answer"
+    usage: Usage | None = None
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
         return {
             "backend": self.attempt.backend.id,
-            "kind": "answer",
+            "kind": self.kind,
             "outcome": self.outcome,
             "status": self.status,
             "ms": round(self.elapsed_s * 1000),
@@ -109,13 +113,24 @@ class Record:
         current.status = status
         current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
-            self.usage = usage
+            self.usage = current.usage = usage
             current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
 
     def fail_try(self, error: UpstreamError, usage: Usage | None = None) -> None:
         """The running attempt has failed; `usage` is what it is billed for all the same."""
         self.end_try(error.kind, status=error.status, usage=usage)
+
+    def took(self, other: "Record", kind: Kind) -> None:
+        """What another record's attempts were for this request: they are billed and listed with its own."""
+        for each in other.tries:
+            each.kind = kind
+        self.tries += other.tries
+
+    @property
+    def answering(self) -> Attempt | None:
+        """The attempt at an answer that runs or ran last; `None` before the first."""
+        return next((each.attempt for each in reversed(self.tries) if each.kind != "micro"), None)
 
     @property
     def running(self) -> bool:
@@ -189,10 +204,10 @@ class Record:
         """What every answer says of its way, for the attempt that runs or ran last."""
         plan = self.plan
         said = [(b"x-headgate-attempts", b"%d" % len(self.tries))]
-        if self.tries:
+        if (answering := self.answering) is not None:
             said += [
-                (b"x-headgate-model", self.current.model.encode()),
-                (b"x-headgate-provider", self.current.backend.provider.encode()),
+                (b"x-headgate-model", answering.model.encode()),
+                (b"x-headgate-provider", answering.backend.provider.encode()),
             ]
             if dropped := self.tries[-1].dropped:
                 said.append((b"x-headgate-dropped-params", ", ".join(dropped).encode()))
@@ -216,9 +231,10 @@ class Record:
             "headgate.total_ms": round((now - self.arrived_s) * 1000),
             "headgate.overhead_ms": self.overhead_ms(now),
         }
+        if (answering := self.answering) is not None:
+            fields["headgate.model"] = answering.model
+            fields["headgate.backend"] = answering.backend.id
         if self.tries:
-            fields["headgate.model"] = self.current.model
-            fields["headgate.backend"] = self.current.backend.id
             fields["headgate.cost_usd"] = usd(self.cost_microusd)
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier

@@ -16,10 +16,12 @@ from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
+from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
 from proxy.routing.catalogue.types import Backend, Catalogue
 from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, mode_of, plan
+from ratelimit.limits.types import Account
 from ratelimit.subjects.types import Subject
 
 JSON: Final = (b"content-type", b"application/json")
@@ -56,6 +58,14 @@ class ClientPatience:
     keep_alive_s: float
 
 
+@dataclass(slots=True)
+class _Held:
+    """What a request has been admitted with so far. `served`: with all that it may use."""
+
+    admission: Admission | None = None
+    served: bool = False
+
+
 class Exchange:
     """Serves completions. One per process, built at start."""
 
@@ -65,6 +75,7 @@ class Exchange:
         admissions: Admissions,
         judge: Judge,
         steering: Steering,
+        micro: MicroCalls | None,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
@@ -80,6 +91,7 @@ class Exchange:
         )
         self._judge = judge
         self._steering = steering
+        self._micro = micro
         self._catalogue = catalogue
         self._admissions = admissions
         self._default_output_tokens = default_output_tokens
@@ -140,34 +152,49 @@ class Exchange:
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        course = await self._course(request, arrival.subject, client)
-        chosen = self._plan(request, arrival.subject, course)
-        if chosen.tier is not None:
-            request = request._replace(named=False)
-        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
-        request, admission = await self._admit(
-            request, arrival, record, streams=client.operation != "embeddings"
-        )
+        held = _Held()
         try:
+            course = await self._course(request, arrival, client, record, held)
+            chosen = self._plan(request, arrival.subject, course)
+            if chosen.tier is not None:
+                request = request._replace(named=False)
+            chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
+            request, admission = await self._admit(
+                request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
+            )
+            held.admission, held.served = admission, True
             await self._dispatched(client, arrival, request, admission, record, downstream)
             if course is not None and record.outcome == "ok":
                 self._steering.answered(course, record.current.backend.id, record.usage)
+        except Refused as refused:
+            if not held.served and record.tries:  # what classifying it has cost stays billed, and is said
+                refused.attempts = record.attempts()
+            raise
         finally:
-            self._admissions.settle(
-                admission, record.request_id, tokens=record.tokens, microusd=record.cost_microusd or 0
-            )
+            if held.admission is not None:
+                self._admissions.settle(
+                    held.admission,
+                    record.request_id,
+                    tokens=record.tokens,
+                    microusd=record.cost_microusd or 0,
+                    served=held.served,
+                )
 
     async def _admit(
-        self, request: Canonical, arrival: Arrival, record: Record, *, streams: bool
+        self,
+        request: Canonical,
+        arrival: Arrival,
+        record: Record,
+        *,
+        streams: bool,
+        earlier: Admission | None,
     ) -> tuple[Canonical, Admission]:
         """Hold what the request may use; with the limit of its answer, where money depends on there being one.
 
         Raises:
             Refused: a limit is in the way, or what it may cost is not known.
         """
-        asked = request.model
-        meant = mode_of(asked, self._catalogue) or asked
-        account = self._admissions.account(arrival.subject, asked, meant)
+        account = self._account(request, arrival.subject)
         if account is None:
             return request, await self._admissions.admit(None, arrival.request_id, NOTHING)
         assert record.plan is not None
@@ -186,7 +213,11 @@ class Exchange:
             if account.hard:
                 raise Refused("no_capable_backend", _UNBOUNDED)
             held = NOTHING
-        return request, await self._admissions.admit(account, arrival.request_id, held)
+        return request, await self._admissions.admit(account, arrival.request_id, held, earlier=earlier)
+
+    def _account(self, request: Canonical, subject: Subject) -> Account | None:
+        asked = request.model
+        return self._admissions.account(subject, asked, mode_of(asked, self._catalogue) or asked)
 
     async def _dispatched(
         self,
@@ -220,12 +251,18 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    async def _course(self, request: Canonical, subject: Subject, client: PlainClient) -> Course | None:
+    async def _course(
+        self, request: Canonical, arrival: Arrival, client: PlainClient, record: Record, held: "_Held"
+    ) -> Course | None:
         """Judge a mode's request, and steer it by its conversation; `None` for a model's.
 
+        Args:
+            record, held: take the attempts of a micro-classifier, and what was admitted for it.
+
         Raises:
-            Refused: this key may not use the mode.
+            Refused: this key may not use the mode, or a limit is in the way of asking what the request is.
         """
+        subject = arrival.subject
         judgement = self._judged(request) if client.operation != "embeddings" else None
         if judgement is None:
             return None
@@ -240,7 +277,19 @@ class Exchange:
 
         expected(judgement.tiers[0])  # before anybody is asked anything: may it be used at all
         place, before = await self._steering.before(subject.customer_id, request, judgement)
-        verdict = kept_verdict(judgement, place, before) or judgement.verdict
+        verdict = kept_verdict(judgement, place, before)
+        if verdict is None and self._micro is not None and judgement.left_open is not None:
+            account = self._account(request, subject)
+
+            async def admit(most: Bound) -> Admission:
+                held.admission = await self._admissions.admit(account, arrival.request_id, most)
+                return held.admission
+
+            verdict = await self._micro.verdict(
+                arrival, judgement, record, admit, priced_only=account is not None and account.dollars
+            )
+        if verdict is None:
+            verdict = judgement.verdict
         return self._steering.course(request, judgement, verdict, place, before, expected)
 
     def _judged(self, request: Canonical) -> Judgement | None:

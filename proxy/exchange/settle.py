@@ -27,8 +27,8 @@ class Settlement:
         """A request is over."""
         metrics = self._metrics
         model, provider = ("", "")
-        if record.tries:
-            model, provider = record.current.model, record.current.backend.provider
+        if (answering := record.answering) is not None:
+            model, provider = answering.model, answering.backend.provider
         metrics.request(
             model=model,
             provider=provider,
@@ -41,12 +41,22 @@ class Settlement:
         )
         for each in record.tries:
             metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
+        micro = [each for each in record.tries if each.kind == "micro"]
+        for each in micro:
+            if each.usage is not None:
+                metrics.tokens(
+                    model=each.attempt.model,
+                    provider=each.attempt.backend.provider,
+                    input_tokens=each.usage.input_tokens,
+                    output_tokens=each.usage.output_tokens,
+                    cost_microusd=each.cost_microusd or 0,
+                )
         if record.usage is not None:
             metrics.tokens(
                 model=model,
                 provider=provider,
                 input_tokens=record.usage.input_tokens,
                 output_tokens=record.usage.output_tokens,
-                cost_microusd=record.cost_microusd or 0,
+                cost_microusd=(record.cost_microusd or 0) - sum(each.cost_microusd or 0 for each in micro),
             )
         self._log.info("request", fields=record.log_fields())

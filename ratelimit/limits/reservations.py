@@ -18,7 +18,7 @@ HOLD_S: Final = 28.0
 MARK_S: Final = 3600.0
 """How long a reservation that may still be on its way to the store is known to be over."""
 
-Mode = Literal["held", "unheld", "void"]
+Mode = Literal["held", "unheld", "void", "unserved"]
 _MICRO: Final = 1_000_000
 
 
@@ -81,7 +81,8 @@ class Reservations:
             tokens: input and output.
             row: of the ledger; nothing is written without one.
             mode: `held` does nothing where nothing is held; `unheld` books a request that ran while the store was
-                away; `void` gives everything back, the request too.
+                away; `void` gives everything back, the request too; `unserved` charges what was used and gives the
+                request back.
             uncertain: a call that would hold it may still be on its way.
             admitted_us: for `unheld`: when it ran, microseconds since the epoch.
         """
