@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.kept import Kept, data_dir, kept
 from proxy.assembly.serving import Serving, serving_of
@@ -19,6 +21,10 @@ from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
 from proxy.telemetry.metrics import Metrics, Watched
 from proxy.web.probes import STARTING, STORE, Readiness
+from ratelimit.ledger.keeping import Keeper
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.memory.memory import Memory
@@ -105,7 +111,10 @@ class Gateway:
         stack.push_async_callback(transport.close)
         memory = self._run_memory(stack, store)
         digests = Digests(self.kept.admin_key_digest)
-        reservations = Reservations(store)
+        kept_days = self._loaded.settings.records.ledger_days
+        reservations = Reservations(store, rows_kept_days=kept_days)
+        ledger = Ledger(store, rows_kept_days=kept_days)
+        self._run_keeper(stack, store, ledger, directory)
         return Core(
             log=self._log,
             metrics=self._metrics,
@@ -121,6 +130,9 @@ class Gateway:
             conversations=Conversations(memory, digests, clock=monotonic),
             digests=digests,
             micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
+            books=Books(
+                reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
+            ),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
@@ -142,6 +154,18 @@ class Gateway:
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
         stack.push_async_callback(self._settled, settler)
         return settler
+
+    def _run_keeper(self, stack: AsyncExitStack, store: Store, ledger: Ledger, directory: Directory) -> None:
+        keeper = Keeper(
+            store,
+            ledger,
+            directory,
+            wall_clock_s=wall_clock_s,
+            on_fault=lambda customer_id, fault: self._log.error(
+                "ledger not trimmed", customer_id=customer_id, reason=str(fault)
+            ),
+        )
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
 
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis

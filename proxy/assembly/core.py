@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
+from proxy.admin.routes import Books
 from proxy.exchange.conversations import Conversations
 from proxy.exchange.digests import Digests
 from proxy.exchange.micro_call import Known
@@ -43,6 +44,7 @@ class Core:
     conversations: Conversations
     digests: Digests
     micro_verdicts: Known
+    books: Books
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

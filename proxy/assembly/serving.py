@@ -142,5 +142,7 @@ def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mappi
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
         Route("/metrics", probes.metrics, methods=["GET"]),
-        *admin_routes(core.directory, core.store, default_limits=settings.limits.defaults.named()),
+        *admin_routes(
+            core.directory, core.store, core.books, default_limits=settings.limits.defaults.named()
+        ),
     ]

@@ -10,7 +10,7 @@ from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
 from ratelimit.limits.reservations import Mode, Reservations
 from ratelimit.limits.settling import Settlement, Settler
-from ratelimit.limits.types import Account, Claim, Decision, Rate, Refusal, Scope, account
+from ratelimit.limits.types import NO_ROW, Account, Claim, Decision, Rate, Refusal, Row, Scope, account
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.subjects.types import Scope as SubjectScope
 from ratelimit.subjects.types import Subject
@@ -129,7 +129,14 @@ class Admissions:
         ) from outage
 
     def settle(
-        self, admission: Admission, request_id: str, *, tokens: int, microusd: int, served: bool = True
+        self,
+        admission: Admission,
+        request_id: str,
+        *,
+        tokens: int,
+        microusd: int,
+        row: Row = NO_ROW,
+        served: bool = True,
     ) -> None:
         """Charge what the request used and give back the rest. Never waits.
 
@@ -145,6 +152,7 @@ class Admissions:
                     microusd,
                     admission.mode if served or admission.mode != "held" else "unserved",
                     admitted_us=admission.admitted_us,
+                    row=row,
                 )
             )
 

@@ -22,7 +22,7 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for, `usage` what was reported of it or estimated; `kind` is what it was for.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing. `kind` is what it was for.
     """
 
     attempt: Attempt
@@ -56,6 +56,7 @@ class Record:
         key_id, customer_id: who asked.
         client_request_id: the client's own name for it, if it sent one.
         asked: the model or tier named in the request.
+        tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
         first_content_s: when the first content came, 0 before.
@@ -64,7 +65,7 @@ class Record:
 
     __slots__ = (
         "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
-        "outcome", "plan", "request_id", "status", "stream", "tries", "usage",
+        "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,7 @@ class Record:
         self._clock = clock
         self.asked = ""
         self.stream = False
+        self.tags: tuple[str, ...] = ()
         self.plan: Plan | None = None
         self.tries: list[Try] = []
         self.usage: Usage | None = None

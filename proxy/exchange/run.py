@@ -16,6 +16,7 @@ from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
+from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
@@ -60,10 +61,11 @@ class ClientPatience:
 
 @dataclass(slots=True)
 class _Held:
-    """What a request has been admitted with so far. `served`: with all that it may use."""
+    """What a request has been admitted with so far. `served`: with all that it may use. `course`: of a mode's."""
 
     admission: Admission | None = None
     served: bool = False
+    course: Course | None = None
 
 
 class Exchange:
@@ -120,9 +122,15 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
+        held = _Held()
         try:
-            await self._answer(client, arrival, body, record, downstream)
+            request, admission = await self._admitted(client, arrival, body, record, held)
+            await self._dispatched(client, arrival, request, admission, record, downstream)
+            if held.course is not None and record.outcome == "ok":
+                self._steering.answered(held.course, record.current.backend.id, record.usage)
         except Refused as refused:
+            if not held.served and record.tries:  # what judging it has cost stays billed, and is said
+                refused.attempts = record.attempts()
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
                 raise
@@ -141,44 +149,45 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
-            self._settled.settled(record)
-            await downstream.close()
-
-    async def _answer(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
-    ) -> None:
-        try:
-            request = client.parse(body)
-        except RequestError as problem:
-            raise Refused(problem.code, problem.message, param=problem.param) from None
-        record.asked, record.stream = request.model, request.stream
-        held = _Held()
-        try:
-            course = await self._course(request, arrival, client, record, held)
-            chosen = self._plan(request, arrival.subject, course)
-            if chosen.tier is not None:
-                request = request._replace(named=False)
-            chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
-            request, admission = await self._admit(
-                request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
-            )
-            held.admission, held.served = admission, True
-            await self._dispatched(client, arrival, request, admission, record, downstream)
-            if course is not None and record.outcome == "ok":
-                self._steering.answered(course, record.current.backend.id, record.usage)
-        except Refused as refused:
-            if not held.served and record.tries:  # what classifying it has cost stays billed, and is said
-                refused.attempts = record.attempts()
-            raise
-        finally:
             if held.admission is not None:
                 self._admissions.settle(
                     held.admission,
                     record.request_id,
                     tokens=record.tokens,
                     microusd=record.cost_microusd or 0,
+                    row=row_of(record, self._wall_clock_s()),
                     served=held.served,
                 )
+            self._settled.settled(record)
+            await downstream.close()
+
+    async def _admitted(
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, held: "_Held"
+    ) -> tuple[Canonical, Admission]:
+        """The request, its plan made and all that it may use held.
+
+        Args:
+            held: takes what it has been admitted with, on every way out.
+
+        Raises:
+            Refused: it cannot be read, planned or admitted.
+        """
+        try:
+            request = client.parse(body)
+        except RequestError as problem:
+            raise Refused(problem.code, problem.message, param=problem.param) from None
+        record.asked, record.stream = request.model, request.stream
+        record.tags = tags_of(arrival.subject.tags, request.members)
+        held.course = await self._course(request, arrival, client, record, held)
+        chosen = self._plan(request, arrival.subject, held.course)
+        if chosen.tier is not None:
+            request = request._replace(named=False)
+        record.plan = self._lanes.fitting(chosen, request, client.operation)
+        request, held.admission = await self._admit(
+            request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
+        )
+        held.served = True
+        return request, held.admission
 
     async def _admit(
         self,

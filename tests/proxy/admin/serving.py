@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -16,9 +17,13 @@ import orjson
 import uvicorn
 from starlette.routing import Router
 
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Books, admin_routes
 from proxy.http.door import Door
 from proxy.http.protocol import Protocol
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
+from ratelimit.limits.reservations import Reservations
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -58,6 +63,15 @@ class Gateway:
     log: Log
 
 
+def books_of(store: Store) -> Books:
+    return Books(
+        Reservations(store),
+        Ledger(store, rows_kept_days=30),
+        Lost(store),
+        partial(reconcile, store),
+    )
+
+
 @asynccontextmanager
 async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     """The admin API on an emptied store."""
@@ -74,7 +88,9 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         key_grace_s=300,
     )
     log = Log()
-    routes = admin_routes(directory, store, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S)
+    routes = admin_routes(
+        directory, store, books_of(store), default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S
+    )
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:

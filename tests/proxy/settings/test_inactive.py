@@ -54,7 +54,7 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ("server: {ops_listen: 127.0.0.1:9090}", ["server.ops_listen"]),
         ("redis: {url: redis://a, on_outage: open}", []),
         ("redis: {on_outage: lease}", ["redis.on_outage"]),
-        ("records: {ledger_days: 1, generations_max: 1}", ["records.generations_max", "records.ledger_days"]),
+        ("records: {ledger_days: 1, generations_max: 1}", ["records.generations_max"]),
         (
             "providers: {s: {adapter: sandbox, api_keys: [{key: vault:a#b, tiers: [frugal]}, {key: env:B}]}}",
             ["providers.s.api_keys", "providers.s.api_keys[0].key", "providers.s.api_keys[0].tiers"],
