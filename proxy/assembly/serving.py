@@ -8,6 +8,7 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
@@ -62,7 +63,7 @@ def serving_of(loaded: Loaded, core: Core, kept: Kept, sandbox_url: str | None) 
         for prefix in _PREFIXES
     }
     door = Door(
-        Router(routes_of(settings, core, catalogue, calls), redirect_slashes=False),
+        Router(routes_of(settings, core, catalogue, calls, exchange), redirect_slashes=False),
         calls,
         core.lookup,
         admin_key_digest=kept.admin_key_digest,
@@ -127,8 +128,18 @@ def micro_calls_of(
     )
 
 
-def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call]) -> list[Route]:
+def routes_of(
+    settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call], exchange: Exchange
+) -> list[Route]:
     """Every route, with what it needs of this configuration."""
+    classifying = ClassifyDesk(
+        exchange.judge,
+        exchange.micro,
+        catalogue,
+        Settlement(core.metrics, core.log).classified,
+        min_confidence=settings.routing.classifier.min_confidence,
+        clock=core.clock,
+    )
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.metrics, core.readiness)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
@@ -143,6 +154,10 @@ def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mappi
         Route("/readyz", probes.readyz, methods=["GET"]),
         Route("/metrics", probes.metrics, methods=["GET"]),
         *admin_routes(
-            core.directory, core.store, core.books, default_limits=settings.limits.defaults.named()
+            core.directory,
+            core.store,
+            core.books,
+            classifying,
+            default_limits=settings.limits.defaults.named(),
         ),
     ]

@@ -212,7 +212,7 @@ class MicroCalls:
             clock=self._clock,
         )
         own.plan = plan
-        downstream = Downstream(_Nobody(), _unsent, write_s=0.0, keep_alive_s=0.0)
+        downstream = Downstream(Nobody(), _unsent, write_s=0.0, keep_alive_s=0.0)
         job = Job(
             arrival._replace(headers=()), request, _CLIENT, own, downstream, list, int(self._wall_clock_s())
         )
@@ -276,7 +276,7 @@ def _said(members: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-class _Nobody:
+class Nobody:
     """The client of a call that no client has made: it neither leaves nor reads slowly."""
 
     paused = False

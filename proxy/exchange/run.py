@@ -69,7 +69,11 @@ class _Held:
 
 
 class Exchange:
-    """Serves completions. One per process, built at start."""
+    """Serves completions. One per process, built at start.
+
+    Attributes:
+        judge, micro: who says what a request is; `micro` is `None` where no model is configured for it.
+    """
 
     def __init__(
         self,
@@ -91,9 +95,9 @@ class Exchange:
         self._planned = lru_cache(PLANS_KEPT)(
             lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
         )
-        self._judge = judge
+        self.judge = judge
         self._steering = steering
-        self._micro = micro
+        self.micro = micro
         self._catalogue = catalogue
         self._admissions = admissions
         self._default_output_tokens = default_output_tokens
@@ -287,14 +291,14 @@ class Exchange:
         expected(judgement.tiers[0])  # before anybody is asked anything: may it be used at all
         place, before = await self._steering.before(subject.customer_id, request, judgement)
         verdict = kept_verdict(judgement, place, before)
-        if verdict is None and self._micro is not None and judgement.left_open is not None:
+        if verdict is None and self.micro is not None and judgement.left_open is not None:
             account = self._account(request, subject)
 
             async def admit(most: Bound) -> Admission:
                 held.admission = await self._admissions.admit(account, arrival.request_id, most)
                 return held.admission
 
-            verdict = await self._micro.verdict(
+            verdict = await self.micro.verdict(
                 arrival, judgement, record, admit, priced_only=account is not None and account.dollars
             )
         if verdict is None:
@@ -303,7 +307,7 @@ class Exchange:
 
     def _judged(self, request: Canonical) -> Judgement | None:
         mode = mode_asked(request.model, self._catalogue)
-        return None if mode is None else self._judge.of(mode, self._catalogue.modes[mode], request.members)
+        return None if mode is None else self.judge.of(mode, self._catalogue.modes[mode], request.members)
 
     def _plan(self, request: Canonical, subject: Subject, course: Course | None) -> Plan:
         if course is None:

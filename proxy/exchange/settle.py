@@ -1,8 +1,9 @@
 """When a request is over: one log line, and the metrics."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.exchange.record import Record
+from proxy.exchange.record import Record, Try
 from proxy.telemetry.metrics import Metrics
 
 
@@ -23,6 +24,20 @@ class Settlement:
         """A request has passed the door."""
         self._metrics.begun()
 
+    def classified(self, tries: Sequence[Try]) -> None:
+        """A micro-classifier was asked so often."""
+        for each in tries:
+            backend = each.attempt.backend
+            self._metrics.attempt(backend=backend.id, outcome=each.outcome)
+            if each.usage is not None:
+                self._metrics.tokens(
+                    model=each.attempt.model,
+                    provider=backend.provider,
+                    input_tokens=each.usage.input_tokens,
+                    output_tokens=each.usage.output_tokens,
+                    cost_microusd=each.cost_microusd or 0,
+                )
+
     def settled(self, record: Record) -> None:
         """A request is over."""
         metrics = self._metrics
@@ -39,18 +54,11 @@ class Settlement:
             if record.first_content_s
             else None,
         )
-        for each in record.tries:
-            metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
         micro = [each for each in record.tries if each.kind == "micro"]
-        for each in micro:
-            if each.usage is not None:
-                metrics.tokens(
-                    model=each.attempt.model,
-                    provider=each.attempt.backend.provider,
-                    input_tokens=each.usage.input_tokens,
-                    output_tokens=each.usage.output_tokens,
-                    cost_microusd=each.cost_microusd or 0,
-                )
+        for each in record.tries:
+            if each.kind != "micro":
+                metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
+        self.classified(micro)
         if record.usage is not None:
             metrics.tokens(
                 model=model,

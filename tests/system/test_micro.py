@@ -4,20 +4,24 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from classifiers.asking.messages import asked
 from classifiers.cascade import THRESHOLDS, Cascade
 from classifiers.rules import Rules
 from classifiers.scorer import load
 from classifiers.types import Undecided
+from proxy.cli.main import main
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
-from tests.support.gateway import running
+from tests.support.gateway import ADMIN_KEY, running
 from tests.support.raw_client import Answer
 from tests.support.scripted import WAIT_S, Exchange, completion, good_stream, listening
 from tests.support.site import Site, config, model, provider
@@ -420,3 +424,38 @@ async def all_settled(reader: Store) -> None:
     async with asyncio.timeout(WAIT_S):
         while await reader.call("ZCARD", "hg:{stepper}:due"):  # noqa: ASYNC110 - another process settles
             await asyncio.sleep(0.01)
+
+
+async def test_the_command_asks_too(place: Site, tmp_path: Path) -> None:
+    """`headgate classify --micro` lets the gateway ask: once, since an equal ask is remembered. It is metered."""
+    text = open_ask()
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes(b"".join(orjson.dumps({"id": name, "prompt": text}) + b"\n" for name in ("a", "b")))
+    environ = {"HEADGATE_ADMIN_KEY": ADMIN_KEY}
+    arguments = ["classify", "--file", str(path), "--url", place.gateway.base, "--json"]
+    async with place.upstream(answering(verdict())) as upstream:
+        invoke = partial(CliRunner().invoke, main, [*arguments, "--micro"], env=environ)
+        result = await asyncio.to_thread(invoke)
+        assert 1 == calls(upstream.exchanges)
+    assert 0 == result.exit_code, result.output
+    rows = [orjson.loads(line) for line in result.stdout.splitlines()]
+    assert [("a", "micro", "premium"), ("b", "micro", "premium")] == [
+        (row["id"], row["source"], row["tier"]) for row in rows
+    ]
+    metrics = (await place.get("/metrics")).body
+    assert b'headgate_cost_microusd_total{model="micro",provider="scripted"}' in metrics
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--micro", "--scores"], "has its own configuration"),
+        (["--micro"], "HEADGATE_ADMIN_KEY"),
+        (["--micro", "--admin-key", "a b"], "printable ASCII"),
+    ],
+)
+def test_the_command_refuses(arguments: list[str], words: str) -> None:
+    """What cannot be meant together, and a missing key."""
+    result = CliRunner().invoke(main, ["classify", "text", *arguments], env={"HEADGATE_ADMIN_KEY": None})
+    assert 2 == result.exit_code
+    assert words in result.output
