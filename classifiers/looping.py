@@ -16,8 +16,8 @@ _LATEST_CALLS: Final = 12
 """Two equal calls of a long work mean nothing; three among so many do."""
 _MOST_SEARCHED: Final = 60
 _HEAD_CHARS: Final = 300
-_ARGUMENTS_CHARS: Final = 20_000
-"""Longer arguments are told apart by their beginning and length."""
+_READ_CHARS: Final = 2_000
+"""Longer arguments are compared as they are written: most are files, and reading them takes its time."""
 
 _FAILURE: Final = re2.compile(
     r"(?i)^[\s\[(*_`#\"'-]*(?:(?:\w+)?error|(?:\w+)?exception|failed|failure|fatal|traceback \(most recent|"
@@ -38,10 +38,12 @@ def looping(messages: Sequence[Mapping[str, Any]]) -> Loop | None:
     calls: list[str] = []
     results: list[bool] = []
     for step in _steps(messages):
-        if step.call is not None and len(calls) < _LATEST_CALLS:
+        if step.call is not None:
             calls.append(step.call)
         if step.failed is not None and len(results) < FAILED:
             results.append(step.failed)
+        if len(calls) == _LATEST_CALLS:
+            break
     if calls and Counter(calls).most_common(1)[0][1] >= REPEATED:
         return "repeating"
     return "failing" if len(results) == FAILED and all(results) else None
@@ -82,8 +84,8 @@ def _named(part: Mapping[str, Any]) -> str:
 
 def _plain(arguments: str) -> str:
     """The same for arguments that differ in spacing or order alone."""
-    if len(arguments) > _ARGUMENTS_CHARS:
-        return f"{len(arguments)} {arguments[:_ARGUMENTS_CHARS]}"
+    if len(arguments) > _READ_CHARS:
+        return arguments
     try:
         return _written(orjson.loads(arguments))
     except (ValueError, TypeError):  # not JSON, or nested more deeply than orjson writes

@@ -404,6 +404,10 @@ async def test_refused_at_the_second_step(place: Site, store: PrivateServer) -> 
             assert 1 == len(upstream.exchanges)
             await all_settled(reader)
             served = await ask(place, text, STEPPER, model="small", max_tokens=1)
+            await ask(place, text, STEPPER, model="small", max_tokens=1)
+            before = calls(upstream.exchanges)
+            limited = await ask(place, open_ask(), STEPPER, max_tokens=1)
+            assert before == calls(upstream.exchanges)
     finally:
         await reader.close()
     for answer in (refused, again):
@@ -417,6 +421,8 @@ async def test_refused_at_the_second_step(place: Site, store: PrivateServer) -> 
     assert spent >= MICRO_USD
     assert 200 == served.status
     assert "1" == served.headers["x-ratelimit-remaining-requests"]
+    assert (429, "requests_per_minute") == (limited.status, limited.members["error"]["limit"])
+    assert [] == limited.members["headgate"]["attempts"]
 
 
 async def all_settled(reader: Store) -> None:
