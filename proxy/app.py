@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
+from proxy.assembly.health import Keeper as HealthKeeper
+from proxy.assembly.health import health_of, watched
 from proxy.assembly.kept import Kept, data_dir, kept
 from proxy.assembly.serving import Serving, serving_of
 from proxy.exchange.conversations import Conversations
@@ -19,7 +21,7 @@ from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
-from proxy.telemetry.metrics import Metrics, Watched
+from proxy.telemetry.metrics import Metrics
 from proxy.web.probes import STARTING, STORE, Readiness
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
@@ -90,7 +92,8 @@ class Gateway:
             core = await self._open_core(stack)
             sandbox_url = await self._start_sandbox(stack)
             self._serving = serving_of(self._loaded, core, self.kept, sandbox_url)
-            self._metrics.watch(lambda: _watched(core, self.serving))
+            self._watch(stack, core)
+            self._metrics.watch(lambda: watched(self.serving.board, core.headroom, self.serving.providers))
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
             yield
@@ -133,6 +136,7 @@ class Gateway:
             books=Books(
                 reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
             ),
+            health=health_of(store, [], self._loaded.settings.routing.breaker, clock_s=monotonic),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
@@ -142,6 +146,13 @@ class Gateway:
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
         stack.push_async_callback(memory.emptied, _SETTLE_S)
         return memory
+
+    def _watch(self, stack: AsyncExitStack, core: Core) -> None:
+        """Keep up with the health of the backends that are served."""
+        core.health.watch([backend.id for backend in self.serving.board.backends])
+        keeper = HealthKeeper(core.health, lambda: self.serving.board, self._metrics, self._log)
+        stack.push_async_callback(keeper.finish)
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
 
     def _run_settler(self, stack: AsyncExitStack, reservations: Reservations) -> Settler:
         settler = Settler(
@@ -247,22 +258,6 @@ class Gateway:
             else:
                 self.readiness.ready(STARTING, STORE)
                 await self._to_sync.wait()
-
-
-def _watched(core: Core, serving: Serving) -> Watched:
-    """What metrics show of providers."""
-    left = [
-        (slot.backend, str(slot.key), kind, window.remaining)
-        for slot, limits in core.headroom.now().items()
-        for kind, window in (("requests", limits.requests), ("tokens", limits.tokens))
-        if window is not None and window.remaining is not None
-    ]
-    taken = [
-        (name, provider.places.in_flight, provider.places.waiting)
-        for name, provider in serving.providers.items()
-        if provider.places is not None
-    ]
-    return Watched(left, taken)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

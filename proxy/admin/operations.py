@@ -23,6 +23,7 @@ from proxy.admin.shown import (
     Classified,
     CustomerList,
     CustomerRecord,
+    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
@@ -255,6 +256,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "What a request would be taken for; a micro-classifier is asked only with `micro`, and is paid for",
         Classified,
         body=ClassifyBody,
+    ),
+    Operation(
+        "show_health",
+        "GET",
+        "/admin/v1/health",
+        "Show availability, speed and circuits of every backend, as all gateways have met it in 7 days",
+        HealthReport,
     ),
     Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
 )

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from proxy.admin.answers import answer, refused
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.customers import Customers
+from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
@@ -45,6 +46,7 @@ def admin_routes(
     store: Accepting,
     books: Books,
     classifying: ClassifyDesk,
+    health: HealthDesk,
     *,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
@@ -56,6 +58,7 @@ def admin_routes(
         store: what they are kept in.
         books: what was counted for them.
         classifying: what a request would be taken for.
+        health: what is known of backends.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -83,6 +86,7 @@ def admin_routes(
         "release_lost": ledger.release,
         "accept_store": StoreDesk(store).accept,
         "classify": classifying.classify,
+        "show_health": health.show,
         "openapi": _openapi,
     }
     by_path: dict[str, dict[str, Endpoint]] = {}

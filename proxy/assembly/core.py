@@ -13,6 +13,7 @@ from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
 from proxy.web.probes import Readiness
+from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.memory.memory import Memory
@@ -45,6 +46,7 @@ class Core:
     digests: Digests
     micro_verdicts: Known
     books: Books
+    health: Health
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

@@ -9,13 +9,16 @@ from starlette.routing import Route, Router
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from proxy.admin.classify import ClassifyDesk
+from proxy.admin.health import HealthDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
+from proxy.assembly.health import backends_of
 from proxy.assembly.kept import Kept
-from proxy.assembly.providers import providers_of
+from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
@@ -24,6 +27,7 @@ from proxy.exchange.run import ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
 from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
+from proxy.exchange.upstream.keys import ProviderKeys
 from proxy.http.door import Door
 from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
@@ -46,6 +50,7 @@ class Serving:
     catalogue: Catalogue
     providers: Providers
     subjects: ConfiguredSubjects
+    board: Board
     app: Door
 
 
@@ -54,7 +59,16 @@ def serving_of(loaded: Loaded, core: Core, kept: Kept, sandbox_url: str | None) 
     settings = loaded.settings
     catalogue = from_settings(settings)
     providers = providers_of(settings, sandbox_url)
-    exchange = exchange_of(settings, core, catalogue, providers)
+    keys = keys_of(settings, providers)
+    board = Board(
+        core.health,
+        core.headroom,
+        keys,
+        [each for each in backends_of(catalogue) if each.provider in providers],
+        core.clock,
+        heeds_limits=settings.routing.breaker.cool_down_s > 0,
+    )
+    exchange = exchange_of(settings, core, catalogue, providers, keys, board)
     calls = {
         f"{prefix}/{dialect.operation}": Call(
             dialect, exchange, max_body_bytes=settings.server.max_body_bytes
@@ -63,19 +77,32 @@ def serving_of(loaded: Loaded, core: Core, kept: Kept, sandbox_url: str | None) 
         for prefix in _PREFIXES
     }
     door = Door(
-        Router(routes_of(settings, core, catalogue, calls, exchange), redirect_slashes=False),
+        Router(routes_of(settings, core, catalogue, board, calls, exchange), redirect_slashes=False),
         calls,
         core.lookup,
         admin_key_digest=kept.admin_key_digest,
         clock=core.clock,
         log=core.log,
     )
-    return Serving(loaded, catalogue, providers, configured_subjects(settings, kept.local_key), door)
+    return Serving(loaded, catalogue, providers, configured_subjects(settings, kept.local_key), board, door)
 
 
-def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers: Providers) -> Exchange:
+def exchange_of(
+    settings: Settings,
+    core: Core,
+    catalogue: Catalogue,
+    providers: Providers,
+    keys: ProviderKeys,
+    board: Board,
+) -> Exchange:
     """The story of a request, as this configuration tells it."""
-    lanes = Lanes(providers, core.headroom, tail_s=settings.server.tail_s, wall_clock_s=core.wall_clock_s)
+    lanes = Lanes(
+        providers,
+        core.headroom,
+        tail_s=settings.server.tail_s,
+        wall_clock_s=core.wall_clock_s,
+        keys=keys,
+    )
     admissions = Admissions(
         core.reservations,
         core.settler,
@@ -83,7 +110,11 @@ def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers:
         wall_clock_s=core.wall_clock_s,
     )
     dispatch = Dispatch(
-        core.transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)
+        core.transport,
+        lanes,
+        Patience(settings.routing.retries, settings.routing.deadline_s),
+        core.health,
+        board,
     )
     return Exchange(
         catalogue,
@@ -129,7 +160,12 @@ def micro_calls_of(
 
 
 def routes_of(
-    settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call], exchange: Exchange
+    settings: Settings,
+    core: Core,
+    catalogue: Catalogue,
+    board: Board,
+    calls: Mapping[str, Call],
+    exchange: Exchange,
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
     classifying = ClassifyDesk(
@@ -158,6 +194,7 @@ def routes_of(
             core.store,
             core.books,
             classifying,
+            HealthDesk(core.health, board),
             default_limits=settings.limits.defaults.named(),
         ),
     ]

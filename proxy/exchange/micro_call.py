@@ -173,7 +173,7 @@ class MicroCalls:
         priced_only: bool,  # noqa: FBT001 - handed on
     ) -> Judged | None:
         request = _CLIENT.parse(question(ask, self._model.id))
-        plan = self._plan(request, priced_only=priced_only)
+        plan = self._plan(request, arrival.subject.customer_id, priced_only=priced_only)
         if plan is None:
             self._mishaps.unclassified("unavailable")
             return None
@@ -190,7 +190,7 @@ class MicroCalls:
             self._mishaps.unclassified("broken")
         return verdict
 
-    def _plan(self, request: Canonical, *, priced_only: bool) -> Plan | None:
+    def _plan(self, request: Canonical, customer_id: str, *, priced_only: bool) -> Plan | None:
         attempts = tuple(
             Attempt(backend, self._model.id, self._model.context_tokens, ("micro",))
             for backend in self._model.backends
@@ -199,7 +199,9 @@ class MicroCalls:
         if not attempts:
             return None
         try:
-            return self._lanes.fitting(Plan(None, NAMED, attempts), request, _CLIENT.operation)
+            return self._lanes.fitting(
+                Plan(None, NAMED, attempts), request, _CLIENT.operation, customer_id=customer_id
+            )
         except Refused:
             return None
 

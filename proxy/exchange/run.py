@@ -186,7 +186,9 @@ class Exchange:
         chosen = self._plan(request, arrival.subject, held.course)
         if chosen.tier is not None:
             request = request._replace(named=False)
-        record.plan = self._lanes.fitting(chosen, request, client.operation)
+        record.plan = self._lanes.fitting(
+            chosen, request, client.operation, customer_id=arrival.subject.customer_id
+        )
         request, held.admission = await self._admit(
             request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
         )

@@ -30,12 +30,18 @@ class Watched(NamedTuple):
     """What others keep and metrics show, as it is at this moment.
 
     Attributes:
-        left: backend, number of the provider's key, `requests` or `tokens`, and what is left of its own limit.
+        left: backend, id of the provider's key, `requests` or `tokens`, and what is left of its own limit.
         taken: provider, requests in flight and requests in the queue, where the operator has set a bound.
+        availability: backend, and its share of answers in 7 days.
+        circuits: backend, and whether a circuit stands before every key over which it is reached.
+        refused_keys: id of a provider's key, and whether the provider has refused it.
     """
 
     left: Sequence[tuple[str, str, str, int]] = ()
     taken: Sequence[tuple[str, int, int]] = ()
+    availability: Sequence[tuple[str, float]] = ()
+    circuits: Sequence[tuple[str, bool]] = ()
+    refused_keys: Sequence[tuple[str, bool]] = ()
 
 
 class Metrics:
@@ -51,6 +57,7 @@ class Metrics:
         self._watched: Callable[[], Watched] = Watched
         self._requests: defaultdict[Labels, int] = defaultdict(int)
         self._attempts: defaultdict[Labels, int] = defaultdict(int)
+        self._refused_credentials: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
         self._unclassified: defaultdict[Labels, int] = defaultdict(int)
@@ -89,6 +96,10 @@ class Metrics:
         """An attempt is over."""
         self._attempts[backend, outcome] += 1
 
+    def refused_credential(self, *, backend: str, key: str) -> None:
+        """A provider refuses a credential: a key by its id, or the backend's where no key is told apart."""
+        self._refused_credentials[backend, key] += 1
+
     def tokens(
         self, *, model: str, provider: str, input_tokens: int, output_tokens: int, cost_microusd: int
     ) -> None:
@@ -123,6 +134,12 @@ class Metrics:
             ("backend", "outcome"),
             self._attempts,
         )
+        yield _counter(
+            "headgate_refused_credentials",
+            "Alerts: a provider refused our credential.",
+            ("backend", "key"),
+            self._refused_credentials,
+        )
         yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
@@ -155,6 +172,24 @@ class Metrics:
             queued.add_metric((provider,), waiting)
         yield in_flight
         yield queued
+        yield _gauge(
+            "headgate_backend_availability",
+            "Share of answers among what a backend is responsible for, over 7 days.",
+            "backend",
+            watched.availability,
+        )
+        yield _gauge(
+            "headgate_circuit_open",
+            "1 while a circuit stands before every key over which a backend is reached.",
+            "backend",
+            watched.circuits,
+        )
+        yield _gauge(
+            "headgate_provider_key_refused",
+            "1 while a provider's key is passed over because the provider refused it.",
+            "key",
+            watched.refused_keys,
+        )
         yield _histogram(
             "headgate_request_duration_seconds", "From arrival to the end of the answer.", self._duration
         )
@@ -193,6 +228,13 @@ def _counter(name: str, text: str, names: Labels, values: dict[Labels, int]) -> 
     family = CounterMetricFamily(name, text, labels=names)
     for labels, value in values.items():
         family.add_metric(labels, value)
+    return family
+
+
+def _gauge(name: str, text: str, label: str, values: Sequence[tuple[str, float]]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=(label,))
+    for key, value in values:
+        family.add_metric((key,), float(value))
     return family
 
 
