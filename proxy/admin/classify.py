@@ -10,7 +10,6 @@ from starlette.responses import Response
 from proxy.admin.answers import answer
 from proxy.admin.bodies import ClassifyBody
 from proxy.admin.reading import read_body
-from proxy.exchange.admission import Admission
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
@@ -104,9 +103,8 @@ def _row(name: str, verdict: Verdict, tier: str) -> dict[str, Any]:
     }
 
 
-async def _admitted(_: Bound) -> Admission:
+async def _admitted(_: Bound) -> None:
     """An administrator has no limits."""
-    return Admission()
 
 
 def _administrators(now_s: float) -> Arrival:

@@ -1,6 +1,6 @@
 """What lives as long as the process, whatever configuration is served."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import time_ns
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from proxy.admin.routes import Books
 from proxy.exchange.conversations import Conversations
 from proxy.exchange.digests import Digests
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.micro_call import Known
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
@@ -27,12 +28,14 @@ class Core:
     """Opened once by the composer; each configuration is put together around it.
 
     Attributes:
+        exposition: the metrics of all workers, in Prometheus' text format; `metrics` are this process's.
         clock: monotonic, in seconds.
         wall_clock_s: seconds since the epoch.
     """
 
     log: Any
     metrics: Metrics
+    exposition: Callable[[], Awaitable[bytes]]
     readiness: Readiness
     store: Store
     directory: Directory
@@ -45,6 +48,7 @@ class Core:
     conversations: Conversations
     digests: Digests
     micro_verdicts: Known
+    guesses: Guesses
     books: Books
     health: Health
     clock: Callable[[], float]

@@ -17,14 +17,14 @@ from classifiers.types import COMPLEXITIES, TASK_TYPES, Ask, Undecided
 from classifiers.types import Verdict as Judged
 from providers.clients.openai_chat import OpenAIChat
 from providers.types import Canonical
-from proxy.exchange.admission import Admission
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound
+from proxy.exchange.bounds import Bound, bound, measure
 from proxy.exchange.conversations import Remembers
 from proxy.exchange.digests import Digests
 from proxy.exchange.dispatch import Dispatch, Job
 from proxy.exchange.downstream import Downstream, Listener
 from proxy.exchange.errors import Refused
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.judging import Judgement, Mishaps, spoken
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
@@ -42,7 +42,7 @@ MOST_MICROUSD: Final = 5_000
 _CLIENT: Final = OpenAIChat()
 
 Known = Recent[tuple[str, str], Judged]
-Admit = Callable[[Bound], Awaitable[Admission]]
+Admit = Callable[[Bound], Awaitable[None]]
 """Holds what the call may use, as the first step of the request. Raises Refused."""
 
 
@@ -67,6 +67,7 @@ class MicroCalls:
         known: Known,
         digests: Digests,
         mishaps: Mishaps,
+        guesses: Guesses,
         *,
         timeout_s: float,
         clock: Callable[[], float],
@@ -87,6 +88,7 @@ class MicroCalls:
         self._known = known
         self._digests = digests
         self._mishaps = mishaps
+        self._guesses = guesses
         self._timeout_s = timeout_s
         self._clock = clock
         self._wall_clock_s = wall_clock_s
@@ -177,7 +179,14 @@ class MicroCalls:
         if plan is None:
             self._mishaps.unclassified("unavailable")
             return None
-        most = bound(request, plan.attempts, ANSWER_TOKENS)
+        most = bound(
+            request,
+            measure(request),
+            plan.attempts,
+            ANSWER_TOKENS,
+            {self._model.id: self._model},
+            self._guesses,
+        )
         if most is None or most.microusd > MOST_MICROUSD:
             self._mishaps.unclassified("dear")
             return None

@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 from providers.dialects import Client, PlainClient
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound, longest_answer
+from proxy.exchange.bounds import Bound
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.ledger_row import row_of, tags_of
@@ -21,8 +22,7 @@ from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
 from proxy.routing.catalogue.types import Backend, Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, mode_of, plan
-from ratelimit.limits.types import Account
+from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, plan
 from ratelimit.subjects.types import Subject
 
 JSON: Final = (b"content-type", b"application/json")
@@ -32,14 +32,6 @@ EVENT_STREAM: Final = (
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
 )
 PLANS_KEPT: Final = 1024
-NOTHING: Final = Bound(0, 0, 0)
-_UNPRICED: Final = (
-    "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
-)
-_UNBOUNDED: Final = (
-    "what this request may cost has no bound (files, sound, tools that the provider runs), "
-    "so that a key with a quota or budget cannot make it"
-)
 CLIENT_GONE: Final = 499
 """Logged for a client that left before its answer was complete; nobody is there to receive it."""
 
@@ -59,35 +51,37 @@ class ClientPatience:
     keep_alive_s: float
 
 
+class Classifying(NamedTuple):
+    """Who says what a request is, and what follows. `micro`: `None` where no model is configured for it."""
+
+    judge: Judge
+    steering: Steering
+    micro: MicroCalls | None
+
+
 @dataclass(slots=True)
 class _Held:
-    """What a request has been admitted with so far. `served`: with all that it may use. `course`: of a mode's."""
+    """What a request has been admitted with so far. `request`: once it is all that it may use. `course`: a mode's."""
 
     admission: Admission | None = None
-    served: bool = False
+    request: Canonical | None = None
     course: Course | None = None
 
 
 class Exchange:
-    """Serves completions. One per process, built at start.
-
-    Attributes:
-        judge, micro: who says what a request is; `micro` is `None` where no model is configured for it.
-    """
+    """Serves completions. One per process, built at start."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         admissions: Admissions,
-        judge: Judge,
-        steering: Steering,
-        micro: MicroCalls | None,
+        holding: Holding,
+        classifying: Classifying,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
-        default_output_tokens: int,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
@@ -95,12 +89,10 @@ class Exchange:
         self._planned = lru_cache(PLANS_KEPT)(
             lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
         )
-        self.judge = judge
-        self._steering = steering
-        self.micro = micro
+        self.classifying = classifying
         self._catalogue = catalogue
         self._admissions = admissions
-        self._default_output_tokens = default_output_tokens
+        self._holding = holding
         self._lanes = lanes
         self._dispatch = dispatch
         self._settled = settled
@@ -130,10 +122,8 @@ class Exchange:
         try:
             request, admission = await self._admitted(client, arrival, body, record, held)
             await self._dispatched(client, arrival, request, admission, record, downstream)
-            if held.course is not None and record.outcome == "ok":
-                self._steering.answered(held.course, record.current.backend.id, record.usage)
         except Refused as refused:
-            if not held.served and record.tries:  # what judging it has cost stays billed, and is said
+            if held.request is None and record.tries:  # what judging it has cost stays billed, and is said
                 refused.attempts = record.attempts()
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
@@ -153,20 +143,29 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
-            if held.admission is not None:
-                self._admissions.settle(
-                    held.admission,
-                    record.request_id,
-                    tokens=record.tokens,
-                    microusd=record.cost_microusd or 0,
-                    row=row_of(record, self._wall_clock_s()),
-                    served=held.served,
-                )
+            self._over(held, record)
             self._settled.settled(record)
             await downstream.close()
 
+    def _over(self, held: _Held, record: Record) -> None:
+        """Charge a request that was admitted; learn and remember what the next ones need."""
+        if held.admission is None:
+            return
+        self._admissions.settle(
+            held.admission,
+            record.request_id,
+            tokens=record.tokens,
+            microusd=record.cost_microusd or 0,
+            row=row_of(record, self._wall_clock_s()),
+            served=held.request is not None,
+        )
+        if held.request is not None:
+            self._holding.learn(held.request, record)
+            if held.course is not None and record.outcome == "ok":
+                self.classifying.steering.answered(held.course, record.current.backend.id, record.usage)
+
     async def _admitted(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, held: "_Held"
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, held: _Held
     ) -> tuple[Canonical, Admission]:
         """The request, its plan made and all that it may use held.
 
@@ -189,50 +188,10 @@ class Exchange:
         record.plan = self._lanes.fitting(
             chosen, request, client.operation, customer_id=arrival.subject.customer_id
         )
-        request, held.admission = await self._admit(
+        held.request, held.admission = await self._holding.hold(
             request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
         )
-        held.served = True
-        return request, held.admission
-
-    async def _admit(
-        self,
-        request: Canonical,
-        arrival: Arrival,
-        record: Record,
-        *,
-        streams: bool,
-        earlier: Admission | None,
-    ) -> tuple[Canonical, Admission]:
-        """Hold what the request may use; with the limit of its answer, where money depends on there being one.
-
-        Raises:
-            Refused: a limit is in the way, or what it may cost is not known.
-        """
-        account = self._account(request, arrival.subject)
-        if account is None:
-            return request, await self._admissions.admit(None, arrival.request_id, NOTHING)
-        assert record.plan is not None
-        if account.dollars:
-            priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
-            if not priced:
-                raise Refused("no_capable_backend", _UNPRICED, param="model")
-            record.plan = record.plan._replace(attempts=priced)
-        output_tokens = self._default_output_tokens if streams else 0
-        if request.output_limit_tokens:
-            output_tokens = longest_answer(request)
-        elif streams and account.hard:
-            request = request._replace(output_limit_tokens=output_tokens)
-        held = bound(request, record.plan.attempts, output_tokens)
-        if held is None:
-            if account.hard:
-                raise Refused("no_capable_backend", _UNBOUNDED)
-            held = NOTHING
-        return request, await self._admissions.admit(account, arrival.request_id, held, earlier=earlier)
-
-    def _account(self, request: Canonical, subject: Subject) -> Account | None:
-        asked = request.model
-        return self._admissions.account(subject, asked, mode_of(asked, self._catalogue) or asked)
+        return held.request, held.admission
 
     async def _dispatched(
         self,
@@ -267,7 +226,7 @@ class Exchange:
             downstream.end(answer)
 
     async def _course(
-        self, request: Canonical, arrival: Arrival, client: PlainClient, record: Record, held: "_Held"
+        self, request: Canonical, arrival: Arrival, client: PlainClient, record: Record, held: _Held
     ) -> Course | None:
         """Judge a mode's request, and steer it by its conversation; `None` for a model's.
 
@@ -291,25 +250,27 @@ class Exchange:
                 return None
 
         expected(judgement.tiers[0])  # before anybody is asked anything: may it be used at all
-        place, before = await self._steering.before(subject.customer_id, request, judgement)
+        place, before = await self.classifying.steering.before(subject.customer_id, request, judgement)
         verdict = kept_verdict(judgement, place, before)
-        if verdict is None and self.micro is not None and judgement.left_open is not None:
-            account = self._account(request, subject)
+        micro = self.classifying.micro
+        if verdict is None and micro is not None and judgement.left_open is not None:
+            account = self._holding.account(request, arrival)
 
-            async def admit(most: Bound) -> Admission:
+            async def admit(most: Bound) -> None:
                 held.admission = await self._admissions.admit(account, arrival.request_id, most)
-                return held.admission
 
-            verdict = await self.micro.verdict(
-                arrival, judgement, record, admit, priced_only=account is not None and account.dollars
-            )
+            verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
         if verdict is None:
             verdict = judgement.verdict
-        return self._steering.course(request, judgement, verdict, place, before, expected)
+        return self.classifying.steering.course(request, judgement, verdict, place, before, expected)
 
     def _judged(self, request: Canonical) -> Judgement | None:
         mode = mode_asked(request.model, self._catalogue)
-        return None if mode is None else self.judge.of(mode, self._catalogue.modes[mode], request.members)
+        return (
+            None
+            if mode is None
+            else self.classifying.judge.of(mode, self._catalogue.modes[mode], request.members)
+        )
 
     def _plan(self, request: Canonical, subject: Subject, course: Course | None) -> Plan:
         if course is None:

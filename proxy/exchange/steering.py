@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from classifiers.cascade import least_complexity
 from providers.types import Canonical, Usage
-from proxy.exchange.bounds import BYTES_PER_TOKEN, EXPECTED_OUTPUT_TOKENS
 from proxy.exchange.conversations import Conversations, Place, Remembered
+from proxy.exchange.guesses import BYTES_PER_TOKEN, OUTPUT_TOKENS
 from proxy.exchange.judging import Judgement
 from proxy.routing.affinity import (
     LAST,
@@ -144,12 +144,12 @@ class Steering:
 
 
 def _input_tokens(request: Canonical) -> int:
-    return len(request.raw) // BYTES_PER_TOKEN + 1
+    return int(len(request.raw) / BYTES_PER_TOKEN) + 1
 
 
 def _output_tokens(request: Canonical) -> int:
-    limit = request.output_limit_tokens or EXPECTED_OUTPUT_TOKENS
-    return request.choices * min(limit, EXPECTED_OUTPUT_TOKENS)
+    limit = request.output_limit_tokens or OUTPUT_TOKENS
+    return request.choices * min(limit, OUTPUT_TOKENS)
 
 
 def kept_verdict(judgement: Judgement, place: Place, before: Remembered | None) -> Verdict | None:

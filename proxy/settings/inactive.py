@@ -71,8 +71,6 @@ _UNTOLD: Final = tuple(
 )
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("server.workers", "one process serves"),
-    Row("server.ops_listen", "health and metrics are served on the main address only"),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.generations_max", _NO_EFFECT),
     Row("records.generations_days", _NO_EFFECT),
@@ -88,7 +86,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("tiers.*.weights", "models are tried in the order of the list"),
     Row("tiers.*.stages", "one model answers"),
     Row("routing.hedge", "no request is hedged"),
-    Row("limits.shrink_output", _NO_EFFECT),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )
