@@ -76,7 +76,8 @@ def row_of(record: Record, now_s: float) -> Row:
     Args:
         now_s: seconds since the epoch, when it finished.
     """
-    model, backend = (record.current.model, record.current.backend.id) if record.tries else ("", "")
+    answering = record.answering
+    model, backend = ("", "") if answering is None else (answering.model, answering.backend.id)
     cost = record.cost_microusd
     figures = _figures(record, cost)
     text = orjson.dumps(
