@@ -16,7 +16,10 @@ from proxy.assembly.health import health_of, watched
 from proxy.assembly.kept import Kept, data_dir
 from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
 from proxy.exchange.guesses import Guesses
+from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
@@ -32,6 +35,8 @@ from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.limits.spill import Spill
+from ratelimit.memory.memory import Memory
+from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -110,6 +115,8 @@ class Gateway:
         stack.push_async_callback(lookup.close)
         transport = Transport()
         stack.push_async_callback(transport.close)
+        memory = self._run_memory(stack, store)
+        digests = Digests(self._kept.admin_key_digest)
         kept_days = self._loaded.settings.records.ledger_days
         reservations = Reservations(store, rows_kept_days=kept_days)
         ledger = Ledger(store, rows_kept_days=kept_days)
@@ -125,6 +132,10 @@ class Gateway:
             transport=transport,
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
+            memory=memory,
+            conversations=Conversations(memory, digests, clock=monotonic),
+            digests=digests,
+            micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
             settler=await self._run_settler(stack, store, reservations, kept_days),
             guesses=Guesses(),
             books=Books(
@@ -134,6 +145,12 @@ class Gateway:
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
+
+    def _run_memory(self, stack: AsyncExitStack, store: Store) -> Memory:
+        memory = Memory(store, on_fault=lambda fault: self._log.error("not remembered", reason=str(fault)))
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
+        stack.push_async_callback(memory.emptied, _SETTLE_S)
+        return memory
 
     def _watch(self, stack: AsyncExitStack, core: Core) -> None:
         """Keep up with the health of the backends that are served."""

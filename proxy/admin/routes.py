@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.admin.answers import answer, refused
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.customers import Customers
 from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
@@ -44,6 +45,7 @@ def admin_routes(
     directory: Directory,
     store: Accepting,
     books: Books,
+    classifying: ClassifyDesk,
     health: HealthDesk,
     *,
     default_limits: Mapping[str, float],
@@ -55,6 +57,7 @@ def admin_routes(
         directory: where customers and keys are.
         store: what they are kept in.
         books: what was counted for them.
+        classifying: what a request would be taken for.
         health: what is known of backends.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
@@ -82,6 +85,7 @@ def admin_routes(
         "list_lost": ledger.lost,
         "release_lost": ledger.release,
         "accept_store": StoreDesk(store).accept,
+        "classify": classifying.classify,
         "show_health": health.show,
         "openapi": _openapi,
     }

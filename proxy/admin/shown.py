@@ -149,6 +149,36 @@ class OpenApiDocument(BaseModel):
     openapi: str
 
 
+class Classified(Section):
+    """A verdict. `tier`: what it means in the mode; `rule`: which one spoke, where one did."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "1",
+                    "complexity": "simple",
+                    "task_type": "generation",
+                    "domain": "code",
+                    "confidence": 0.97,
+                    "source": "rules",
+                    "rule": "commit-message",
+                    "tier": "frugal",
+                }
+            ]
+        }
+    )
+
+    id: str
+    complexity: Literal["simple", "moderate", "complex"]
+    task_type: str
+    domain: str | None
+    confidence: float
+    source: Literal["rules", "scorer", "micro", "default"]
+    rule: str | None
+    tier: str
+
+
 class StoreAccepted(Section):
     """`accepted` is false when the store was in use already."""
 

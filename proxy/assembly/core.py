@@ -6,7 +6,10 @@ from time import time_ns
 from typing import Any
 
 from proxy.admin.routes import Books
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
 from proxy.exchange.guesses import Guesses
+from proxy.exchange.micro_call import Known
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
@@ -14,6 +17,7 @@ from proxy.web.probes import Readiness
 from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.memory.memory import Memory
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
@@ -40,6 +44,10 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    memory: Memory
+    conversations: Conversations
+    digests: Digests
+    micro_verdicts: Known
     guesses: Guesses
     books: Books
     health: Health

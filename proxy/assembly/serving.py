@@ -9,6 +9,7 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
@@ -25,8 +26,10 @@ from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.holding import Holding, OutputLimits
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
-from proxy.exchange.run import ClientPatience, Exchange
+from proxy.exchange.micro_call import MicroCalls
+from proxy.exchange.run import Classifying, ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
+from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.keys import ProviderKeys
 from proxy.http.door import Door
@@ -79,7 +82,7 @@ def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: 
         for prefix in _PREFIXES
     }
     door = Door(
-        Router(routes_of(settings, core, catalogue, board, calls), redirect_slashes=False),
+        Router(routes_of(settings, core, catalogue, board, calls, exchange), redirect_slashes=False),
         calls,
         core.lookup,
         admin_key_digest=kept.admin_key_digest,
@@ -114,23 +117,58 @@ def exchange_of(
         core.metrics,
         wall_clock_s=core.wall_clock_s,
     )
+    dispatch = Dispatch(
+        core.transport,
+        lanes,
+        Patience(settings.routing.retries, settings.routing.deadline_s),
+        core.health,
+        board,
+    )
     output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
     if settings.redis.on_outage == "lease":
         core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    choosing = choosing_of(settings, core, catalogue, lanes, board)
+    classifying = Classifying(
+        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+        Steering(
+            core.conversations,
+            catalogue,
+            min_confidence=settings.routing.classifier.min_confidence,
+            wall_clock_s=core.wall_clock_s,
+        ),
+        micro_calls_of(settings, core, catalogue, dispatch, choosing),
+    )
     return Exchange(
-        choosing_of(settings, core, catalogue, lanes, board),
+        choosing,
         admissions,
         Holding(catalogue, admissions, core.guesses, output_limits),
-        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
-        Dispatch(
-            core.transport,
-            lanes,
-            Patience(settings.routing.retries, settings.routing.deadline_s),
-            core.health,
-            board,
-        ),
+        classifying,
+        dispatch,
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def micro_calls_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, choosing: Choosing
+) -> MicroCalls | None:
+    """Who is asked where rules and scorer do not know; nobody, where none is configured or its provider is off."""
+    classifier = settings.routing.classifier
+    model = catalogue.models.get(classifier.micro_model or "")
+    if model is None:
+        return None
+    return MicroCalls(
+        model,
+        dispatch,
+        choosing,
+        core.memory,
+        core.micro_verdicts,
+        core.digests,
+        core.metrics,
+        core.guesses,
+        timeout_s=classifier.micro_timeout_ms / 1000,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
     )
@@ -150,9 +188,22 @@ def choosing_of(settings: Settings, core: Core, catalogue: Catalogue, lanes: Lan
 
 
 def routes_of(
-    settings: Settings, core: Core, catalogue: Catalogue, board: Board, calls: Mapping[str, Call]
+    settings: Settings,
+    core: Core,
+    catalogue: Catalogue,
+    board: Board,
+    calls: Mapping[str, Call],
+    exchange: Exchange,
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
+    classifying = ClassifyDesk(
+        exchange.classifying.judge,
+        exchange.classifying.micro,
+        catalogue,
+        Settlement(core.metrics, core.log).classified,
+        min_confidence=settings.routing.classifier.min_confidence,
+        clock=core.clock,
+    )
     own = Account(core.reservations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)
@@ -174,6 +225,7 @@ def routes_of(
             core.directory,
             core.store,
             core.books,
+            classifying,
             HealthDesk(core.health, board),
             default_limits=settings.limits.defaults.named(),
         ),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from providers.endpoints import Operation
@@ -12,7 +13,7 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.needs import needs_of
 from proxy.exchange.upstream.backends import Providers
 from proxy.routing.catalogue.types import Backend, Catalogue
-from proxy.routing.names import meant, mode_asked
+from proxy.routing.names import admitted, meant, mode_asked
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy
 from proxy.routing.snapshot import Barred, Conditions, Settled, Snapshot, Warm
@@ -49,6 +50,23 @@ class Budget(NamedTuple):
 
 
 NO_BUDGET: Final = Budget()
+
+
+class Asking(NamedTuple):
+    """A request on its way to a plan. `subject`: `None` for a question of the gateway's own, which no list limits."""
+
+    request: Canonical
+    operation: Operation
+    subject: Subject | None
+    request_id: str
+    wishes: Wishes = NONE
+    budget: Budget = NO_BUDGET
+    customer_id: str = ""
+
+    @property
+    def allow_lists(self) -> AllowLists:
+        """A name must be in each."""
+        return () if self.subject is None else allow_lists(self.subject)
 
 
 class Conversation(NamedTuple):
@@ -114,9 +132,22 @@ class Choosing:
         except WishError as problem:
             raise Refused("invalid_request", str(problem), param=problem.param) from None
 
-    def mode(self, name: str) -> str | None:
-        """The mode that a name stands for; `None`: a model, or nothing."""
-        return mode_asked(name, self.catalogue)
+    def mode(self, asking: Asking) -> str | None:
+        """The mode that a request leaves the choice of a tier to; `None`: it names a model, a tier or nothing.
+
+        Raises:
+            Refused: the mode may not be asked for.
+        """
+        name = asking.request.model
+        if asking.wishes.tier is not None or asking.operation == "embeddings":
+            return None
+        mode = mode_asked(name, self.catalogue)
+        if mode is not None:
+            try:
+                admitted(name, asking.allow_lists, self.catalogue)
+            except Unroutable as problem:
+                raise _refused(problem, asking.request) from None
+        return mode
 
     def names(self, request: Canonical, wishes: Wishes) -> tuple[str, ...]:
         """All that a request may be answered under: names as written, and what these stand for.
@@ -133,29 +164,19 @@ class Choosing:
             found[wishes.tier] = None
         return tuple(found)
 
-    def choose(
-        self,
-        request: Canonical,
-        operation: Operation,
-        subject: Subject,
-        request_id: str,
-        *,
-        wishes: Wishes = NONE,
-        verdict: Verdict = UNDECIDED,
-        budget: Budget = NO_BUDGET,
-        conversation: Conversation = NEW,
-    ) -> Plan:
+    def choose(self, asking: Asking, verdict: Verdict = UNDECIDED, conversation: Conversation = NEW) -> Plan:
         """The plan of a request.
 
         Raises:
             Refused: a name is unknown or may not be used, or no backend can serve the request.
         """
-        lacks = _Looked(lambda backend_id: self._lacks(request, operation, self._backends[backend_id]))
-        facts = self._facts(request, operation, subject, request_id, wishes, budget, lacks)
+        lacks = _Looked(partial(self._lacks, asking))
+        facts = self._facts(asking, lacks)
+        budget = asking.budget
         snapshot = Snapshot(
             self._conditions(),
             self._today(),
-            self._barred(subject.customer_id),
+            self._barred(asking.customer_id if asking.subject is None else asking.subject.customer_id),
             budget.dollars,
             budget.spendable_microusd,
             budget.lower,
@@ -163,40 +184,40 @@ class Choosing:
             conversation.warm,
         )
         try:
-            return self._policy.plan(facts, wishes, verdict, snapshot)
+            return self._policy.plan(facts, asking.wishes, verdict, snapshot)
         except Unroutable as problem:
             unreadable = lacks.unreadable
             if problem.code == "no_capable_backend" and unreadable is not None:
                 raise Refused(unreadable.code, unreadable.message, param=unreadable.param) from None
-            raise _refused(problem, request) from None
+            raise _refused(problem, asking.request) from None
         except Exception as fault:  # noqa: BLE001 - a better choice is a convenience: no fault of ours in it may fail a request
             return self._in_order(facts, verdict, budget, fault)
 
-    def _facts(
-        self,
-        request: Canonical,
-        operation: Operation,
-        subject: Subject,
-        request_id: str,
-        wishes: Wishes,
-        budget: Budget,
-        lacks: Lacks,
-    ) -> Facts:
-        needs = needs_of(request, operation)
+    def expected(self, asking: Asking, tier: str) -> Backend | None:
+        """Who would answer in a tier; `None` where nobody there can."""
+        try:
+            plan = self.choose(asking, conversation=Conversation(Settled(tier)))
+        except Refused:
+            return None
+        return plan.attempts[0].backend if plan.tier == tier else None
+
+    def _facts(self, asking: Asking, lacks: Lacks) -> Facts:
+        request, subject = asking.request, asking.subject
+        needs = needs_of(request, asking.operation)
         most_tokens: int | None = None
         most_output_tokens = 0
-        if wishes.max_cost_microusd is not None or budget.spendable_microusd is not None:
+        if asking.wishes.max_cost_microusd is not None or asking.budget.spendable_microusd is not None:
             prompt = measure(request)
             if prompt.most_tokens is not None:
                 most_tokens = prompt.most_tokens + prompt.images * IMAGE_TOKENS
             longest = longest_answer(request) or self._default_output_tokens
-            most_output_tokens = 0 if operation == "embeddings" else request.choices * longest
+            most_output_tokens = 0 if asking.operation == "embeddings" else request.choices * longest
         return Facts(
             request.model,
-            operation,
-            request_id,
-            allow_lists(subject),
-            _PRIORITIES.get(subject.priority, "normal"),
+            asking.operation,
+            asking.request_id,
+            asking.allow_lists,
+            "normal" if subject is None else _PRIORITIES.get(subject.priority, "normal"),
             needs.prompt_tokens,
             needs.least_prompt_tokens,
             most_tokens,
@@ -205,17 +226,18 @@ class Choosing:
             request.choices,
             needs.can,
             lacks,
-            _Looked(lambda backend_id: self._drops(request, operation, self._backends[backend_id])),
+            _Looked(partial(self._drops, asking)),
             self._passed_on,
         )
 
-    def _lacks(self, request: Canonical, operation: Operation, backend: Backend) -> tuple[str, ...]:
-        dialect = self._providers[backend.provider].speaking(operation)
-        return (operation,) if dialect is None else dialect.lacks(request, backend.model)
+    def _lacks(self, asking: Asking, backend_id: str) -> tuple[str, ...]:
+        backend = self._backends[backend_id]
+        dialect = self._providers[backend.provider].speaking(asking.operation)
+        return (asking.operation,) if dialect is None else dialect.lacks(asking.request, backend.model)
 
-    def _drops(self, request: Canonical, operation: Operation, backend: Backend) -> tuple[str, ...]:
-        dialect = self._providers[backend.provider].speaking(operation)
-        return () if dialect is None else dialect.drops(request)
+    def _drops(self, asking: Asking, backend_id: str) -> tuple[str, ...]:
+        dialect = self._providers[self._backends[backend_id].provider].speaking(asking.operation)
+        return () if dialect is None else dialect.drops(asking.request)
 
     def _barred(self, customer_id: str) -> Barred:
         usable = self._usable

@@ -49,19 +49,26 @@ class Holding:
         self._limits = limits
 
     async def hold(
-        self, request: Canonical, account: Account, record: Record, *, streams: bool
+        self,
+        request: Canonical,
+        account: Account,
+        record: Record,
+        *,
+        streams: bool,
+        earlier: Admission | None = None,
     ) -> tuple[Canonical, Admission]:
         """Hold what the request may use; with the limit of its answer, where money depends on there being one.
 
         Args:
             account: what it counts for.
             streams: the operation gives an answer that may be limited.
+            earlier: what it was admitted with before, to be judged; this comes on top.
 
         Raises:
             Refused: a limit is in the way, or what it may cost is not known.
         """
         if not account.limited:
-            return request, await self._admissions.admit(account, record.request_id, NOTHING)
+            return request, await self._admissions.admit(account, record.request_id, NOTHING, earlier=earlier)
         assert record.plan is not None
         attempts = record.plan.attempts
         request, output_tokens = self._limited(request, attempts, streams=streams, hard=account.hard)
@@ -75,7 +82,11 @@ class Holding:
             held = Bound(0, 0, asked_for.expected())
         shrinks = self._limits.shrink and account.hard and output_tokens > LEAST_OUTPUT_TOKENS
         admission = await self._admissions.admit(
-            account, record.request_id, held, smaller=asked_for.within if shrinks else None
+            account,
+            record.request_id,
+            held,
+            earlier=earlier,
+            smaller=asked_for.within if shrinks else None,
         )
         if admission.output_tokens is not None:
             request = with_output_limit(request, admission.output_tokens)

@@ -3,23 +3,26 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 from providers.dialects import Client, PlainClient
-from providers.endpoints import Operation
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.choosing import Budget, Choosing
+from proxy.exchange.bounds import Bound
+from proxy.exchange.choosing import Asking, Budget, Choosing, Conversation
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge
 from proxy.exchange.ledger_row import row_of, tags_of
+from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.record import Record
-from proxy.routing.types import UNDECIDED, Verdict
-from proxy.routing.wishes import Wishes
+from proxy.exchange.steering import Course, Steering, kept_verdict
+from proxy.routing.snapshot import Settled as SettledTier
+from proxy.routing.snapshot import Warm
+from ratelimit.limits.types import Account
 
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (
@@ -46,6 +49,23 @@ class ClientPatience:
     keep_alive_s: float
 
 
+class Classifying(NamedTuple):
+    """Who says what a request is, and what follows. `micro`: `None` where no model is configured for it."""
+
+    judge: Judge
+    steering: Steering
+    micro: MicroCalls | None
+
+
+@dataclass(slots=True)
+class _Held:
+    """What a request has been admitted with so far. `request`: once it is all that it may use. `course`: a mode's."""
+
+    admission: Admission | None = None
+    request: Canonical | None = None
+    course: Course | None = None
+
+
 class Exchange:
     """Serves completions. One per process, built at start."""
 
@@ -54,7 +74,7 @@ class Exchange:
         choosing: Choosing,
         admissions: Admissions,
         holding: Holding,
-        judge: Judge,
+        classifying: Classifying,
         dispatch: Dispatch,
         settled: Settled,
         *,
@@ -62,8 +82,8 @@ class Exchange:
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
-        self._choosing = choosing
-        self._judge = judge
+        self.choosing = choosing
+        self.classifying = classifying
         self._admissions = admissions
         self._holding = holding
         self._dispatch = dispatch
@@ -90,11 +110,13 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
-        admission: Admission | None = None
+        held = _Held()
         try:
-            request, admission = await self._admitted(client, arrival, body, record)
+            request, admission = await self._admitted(client, arrival, body, record, held)
             await self._dispatched(client, arrival, request, admission, record, downstream)
         except Refused as refused:
+            if held.request is None and record.tries:  # what judging it has cost stays billed, and is said
+                refused.attempts = record.attempts()
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
                 raise
@@ -113,22 +135,34 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
-            if admission is not None:
-                self._admissions.settle(
-                    admission,
-                    record.request_id,
-                    tokens=record.tokens,
-                    microusd=record.cost_microusd or 0,
-                    row=row_of(record, self._wall_clock_s()),
-                )
-                self._holding.learn(request, record)
+            self._over(held, record)
             self._settled.settled(record)
             await downstream.close()
 
+    def _over(self, held: _Held, record: Record) -> None:
+        """Charge a request that was admitted; learn and remember what the next ones need."""
+        if held.admission is None:
+            return
+        self._admissions.settle(
+            held.admission,
+            record.request_id,
+            tokens=record.tokens,
+            microusd=record.cost_microusd or 0,
+            row=row_of(record, self._wall_clock_s()),
+            served=held.request is not None,
+        )
+        if held.request is not None:
+            self._holding.learn(held.request, record)
+            if held.course is not None and record.outcome == "ok":
+                self.classifying.steering.answered(held.course, record.current.backend.id, record.usage)
+
     async def _admitted(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, held: _Held
     ) -> tuple[Canonical, Admission]:
         """The request, its plan made and all that it may use held.
+
+        Args:
+            held: takes what it has been admitted with, on every way out.
 
         Raises:
             Refused: it cannot be read, planned or admitted.
@@ -139,20 +173,24 @@ class Exchange:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
         record.tags = tags_of(arrival.subject.tags, request.members)
-        wishes = self._choosing.wishes(request)
-        account = self._admissions.account(arrival.subject, *self._choosing.names(request, wishes))
-        record.plan = self._choosing.choose(
-            request,
-            client.operation,
-            arrival.subject,
-            arrival.request_id,
-            wishes=wishes,
-            verdict=self._judged(request, wishes, client.operation),
-            budget=Budget(account.dollars),
+        wishes = self.choosing.wishes(request)
+        account = self._admissions.account(arrival.subject, *self.choosing.names(request, wishes))
+        asking = Asking(
+            request, client.operation, arrival.subject, record.request_id, wishes, Budget(account.dollars)
         )
+        course = held.course = await self._course(asking, arrival, account, record, held)
+        if course is None:
+            record.plan = self.choosing.choose(asking)
+        else:
+            warm = None if course.warm is None else Warm(course.warm.backend_id, course.warm.cached_tokens)
+            conversation = Conversation(SettledTier(course.tier, course.raised, course.because), warm)
+            record.plan = self.choosing.choose(asking, course.verdict, conversation)
         if record.plan.tier is not None:
             request = request._replace(named=False)
-        return await self._holding.hold(request, account, record, streams=client.operation != "embeddings")
+        held.request, held.admission = await self._holding.hold(
+            request, account, record, streams=client.operation != "embeddings", earlier=held.admission
+        )
+        return held.request, held.admission
 
     async def _dispatched(
         self,
@@ -186,12 +224,36 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    def _judged(self, request: Canonical, wishes: Wishes, operation: Operation) -> Verdict:
-        """What the classifiers say of a request that leaves the tier to them."""
-        mode = None if wishes.tier is not None else self._choosing.mode(request.model)
-        if mode is None or operation == "embeddings":
-            return UNDECIDED
-        return self._judge.of(mode, self._choosing.catalogue.modes[mode], request.members).verdict
+    async def _course(
+        self, asking: Asking, arrival: Arrival, account: Account, record: Record, held: _Held
+    ) -> Course | None:
+        """Judge a mode's request, and steer it by its conversation; `None` where a model or a tier was named.
+
+        Args:
+            record, held: take the attempts of a micro-classifier, and what was admitted for it.
+
+        Raises:
+            Refused: this key may not use the mode, or a limit is in the way of asking what the request is.
+        """
+        mode = self.choosing.mode(asking)
+        if mode is None:
+            return None
+        request, classifying = asking.request, self.classifying
+        judgement = classifying.judge.of(mode, self.choosing.catalogue.modes[mode], request.members)
+        place, before = await classifying.steering.before(record.customer_id, request, judgement)
+        verdict = kept_verdict(judgement, place, before)
+        micro = classifying.micro
+        if verdict is None and micro is not None and judgement.left_open is not None:
+
+            async def admit(most: Bound) -> None:
+                held.admission = await self._admissions.admit(account, record.request_id, most)
+
+            verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
+        if verdict is None:
+            verdict = judgement.verdict
+        return classifying.steering.course(
+            request, judgement, verdict, place, before, lambda tier: self.choosing.expected(asking, tier)
+        )
 
     def _end_stopped(self, client: PlainClient, downstream: Downstream, record: Record) -> None:
         """The server is stopping and waits no longer: an answer that has not ended is an error.

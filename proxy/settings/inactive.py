@@ -77,8 +77,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("providers.*.token", _VAULT_NOTE, _starts("vault:")),
     *(Row(price, "such tokens are charged like others") for price in _UNTOLD),
     Row("tiers.*.stages", "one model answers"),
-    Row("routing.classifier.micro_model", "no model is asked; rules and scorer decide alone"),
-    Row("routing.classifier.micro_timeout_ms", _NO_EFFECT),
     Row("routing.hedge", "no request is hedged"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )

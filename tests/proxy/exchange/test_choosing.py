@@ -13,7 +13,7 @@ from providers.clients.openai_embeddings import OpenAIEmbeddings
 from providers.registry import REGISTRY, Adapter
 from providers.types import Canonical
 from providers.upstreams import openai_embeddings
-from proxy.exchange.choosing import Budget, Choosing
+from proxy.exchange.choosing import Asking, Budget, Choosing
 from proxy.exchange.errors import Refused
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
@@ -101,12 +101,14 @@ class Place:
         if tier is not None:
             request = request._replace(model=tier)
         return self.choosing.choose(
-            request,
-            "embeddings" if embeds else "chat/completions",
-            subject(**of_subject),
-            "request-1",
-            wishes=self.choosing.wishes(request),
-            budget=budget or Budget(),
+            Asking(
+                request,
+                "embeddings" if embeds else "chat/completions",
+                subject(**of_subject),
+                "request-1",
+                self.choosing.wishes(request),
+                budget or Budget(),
+            )
         )
 
     def refused(self, request: Canonical, **how: Any) -> Refused:

@@ -72,8 +72,6 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
             "tiers: {frugal: {strategy: score, floor: 1, weights: {cost: 1}, stages: [sandbox-small]}}",
             ["tiers.frugal.stages"],
         ),
-        ("routing: {classifier: {min_confidence: 0.7, micro_model: sandbox-small}}",
-         ["routing.classifier.micro_model"]),
         (
             "routing: {retries: 0, deadline_s: 5, breaker: {min_requests: 1}, hedge: {enabled: true}}",
             ["routing.hedge"],
