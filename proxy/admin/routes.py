@@ -16,6 +16,7 @@ from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
+from proxy.admin.route import RouteDesk
 from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
 from proxy.admin.usage import UsageDesk
@@ -46,6 +47,7 @@ def admin_routes(
     store: Accepting,
     books: Books,
     classifying: ClassifyDesk,
+    routing: RouteDesk,
     health: HealthDesk,
     *,
     default_limits: Mapping[str, float],
@@ -58,6 +60,7 @@ def admin_routes(
         store: what they are kept in.
         books: what was counted for them.
         classifying: what a request would be taken for.
+        routing: where it would go.
         health: what is known of backends.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
@@ -86,6 +89,7 @@ def admin_routes(
         "release_lost": ledger.release,
         "accept_store": StoreDesk(store).accept,
         "classify": classifying.classify,
+        "explain_route": routing.explain,
         "show_health": health.show,
         "openapi": _openapi,
     }

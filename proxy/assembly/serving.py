@@ -11,6 +11,7 @@ from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.health import HealthDesk
+from proxy.admin.route import RouteDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
@@ -226,6 +227,7 @@ def routes_of(
             core.store,
             core.books,
             classifying,
+            RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
             HealthDesk(core.health, board),
             default_limits=settings.limits.defaults.named(),
         ),

@@ -194,9 +194,8 @@ class Record:
                     "rule": verdict.rule,
                     "domain": verdict.domain,
                     "raised": plan.raised,
-                    **(self._why(plan) if plan.tier is not None else {}),
-                    **({"ignored_models": plan.ignored} if plan.ignored else {}),
                 },
+                **self._routing(plan),
                 "attempts": self.attempts(),
                 "cost_usd": usd(self.cost_microusd),
                 "latency_ms": round((now - self.arrived_s) * 1000),
@@ -205,13 +204,18 @@ class Record:
             }
         )
 
-    def _why(self, plan: Plan) -> dict[str, Any]:
-        """Why the answer comes from where it comes from, for whoever named a tier only."""
+    def _routing(self, plan: Plan) -> dict[str, Any]:
+        """Why the answer comes from where it comes from; nothing to say where a model was named and answers."""
+        if plan.tier is None and not plan.ignored:
+            return {}
         return {
-            "strategy": plan.strategy,
-            "because": plan.because,
-            "lowered_from": plan.lowered_from,
-            "reasons": reasons_of(plan, self.current),
+            "routing": {
+                "strategy": plan.strategy,
+                "because": plan.because,
+                "lowered_from": plan.lowered_from,
+                "ignored_models": plan.ignored,
+                "reasons": reasons_of(plan, self.current),
+            }
         }
 
     @property

@@ -8,7 +8,7 @@ from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.filters import Drop
 from proxy.routing.names import Meant, admitted, meant, mode_asked, mode_of, names
-from proxy.routing.plans import Dropped, Grounds, Line, Plan
+from proxy.routing.plans import Dropped, Grounds, Kept, Line, Plan
 from proxy.routing.shelf import Shelf, shelf_of_model, shelf_of_tier
 from proxy.routing.snapshot import Snapshot
 from proxy.routing.types import (
@@ -213,6 +213,12 @@ class Policy:
         if not kept:
             raise _nobody(dropped, facts)
         kept.sort()
+        if len(lines) > 1 or lines[0].shelf.repeats:
+            # A backend under several names is tried once: where it stands best.
+            best: dict[str, Kept] = {}
+            for each in kept:
+                best.setdefault(each[4].backend_id, each)
+            kept = [*best.values()]
         if not wishes.allow_fallbacks and not wishes.order:
             dropped += [(each[4], _NO_FALLBACK) for each in kept[1:]]
             del kept[1:]

@@ -43,17 +43,16 @@ class Weighing:
         self._price = price_of(facts, output_tokens, snapshot.warm)
 
     def of(self, lines: Sequence[Line], tier: str | None) -> tuple[list[Kept], list[Dropped]]:
-        """All candidates, in no order. A backend in several lines counts in the first.
+        """All candidates, in no order.
 
         Args:
             tier: that was chosen, for keys that are kept for tiers.
         """
         kept: list[Kept] = []
         dropped: list[Dropped] = []
-        seen: set[str] | None = set() if len(lines) > 1 or lines[0].shelf.repeats else None
         first_place = 0
         for number, line in enumerate(lines):
-            self._line(line, number, first_place, tier, kept, dropped, seen)
+            self._line(line, number, first_place, tier, kept, dropped)
             first_place += len(line.shelf.rows)
         return kept, dropped
 
@@ -65,7 +64,6 @@ class Weighing:
         tier: str | None,
         kept: list[Kept],
         dropped: list[Dropped],
-        seen: set[str] | None,
     ) -> None:
         facts, shelf = self._facts, line.shelf
         limit = facts.output_limit_tokens or 0
@@ -88,10 +86,6 @@ class Weighing:
         standings = shelf.standings(self._snapshot.conditions)
         grades = shelf.grades(self._verdict.domain, self._verdict.task_type)
         for row, standing, grade in zip(shelf.rows, standings, grades, strict=True):
-            if seen is not None:
-                if row.backend_id in seen:
-                    continue
-                seen.add(row.backend_id)
             if least > row.context_tokens or limit > row.output_tokens:
                 dropped.append((row, too_small(row, least)))
                 continue

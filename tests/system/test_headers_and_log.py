@@ -167,10 +167,12 @@ async def test_the_block(place: Site, *, stream: bool) -> None:
         "latency_ms",
         "ttft_ms",
     }
-    assert members | {"overhead_ms"} == block.keys()
+    assert members | {"overhead_ms", "routing"} == block.keys()
     assert ("balanced", "test-model", "second") == (block["tier"], block["model"], block["provider"])
     decision = {"source", "complexity", "task_type", "confidence", "rule", "domain", "raised"}
-    assert decision | {"strategy", "because", "lowered_from", "reasons"} == block["decision"].keys()
+    assert decision == block["decision"].keys()
+    routing = {"strategy", "because", "lowered_from", "ignored_models", "reasons"}
+    assert routing == block["routing"].keys()
     attempts = [{name: each[name] for name in each if name != "ms"} for each in block["attempts"]]
     first = {
         "backend": "first/upstream-model",

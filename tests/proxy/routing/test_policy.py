@@ -1,5 +1,6 @@
 """Which backends are tried, and in which order."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -471,6 +472,14 @@ def test_models_to_fall_back_to() -> None:
     assert (["a", "b"], ("nobody", "balanced")) == (models_of(allowed), allowed.ignored)
     away = met(a={"circuit": "open"})
     assert ["b", "c", "a"] == models_of(planned(catalogue, "a", wishes=wishes, snapshot=away))
+
+
+def test_a_backend_of_several_models_is_tried_once() -> None:
+    """As the one that stands best."""
+    good, bad = model("good", 1.0, quality=90), model("bad", 1.0, quality=10)
+    shared = replace(bad, backends=good.backends)
+    catalogue = tier_of(shared, model("other", 2.0, quality=80), good, floor=50.0)
+    assert ["good", "other"] == models_of(planned(catalogue))
 
 
 # Explaining
