@@ -28,7 +28,7 @@ async def _met(gateway: Served) -> None:
         known.note(
             backend=BACKEND.id,
             provider_key_id="openai/0",
-            kind=kind,  # type: ignore[arg-type] # words of the type
+            kind=kind,
             first_content_ms=400 if kind == "ok" else None,
             output_tokens=100,
             duration_s=1.0,

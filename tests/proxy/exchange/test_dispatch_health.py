@@ -92,6 +92,24 @@ async def test_a_model_that_is_not_there(stage: Stage, body: bytes) -> None:
     assert [Target("a/m", "")] == list(scene.health.snapshot().circuits)
 
 
+async def test_an_empty_account(stage: Stage) -> None:
+    """It asks for no wait and will not be full again soon: the backend over this key is passed over."""
+    body = b'{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}'
+    scene = stage(Answer(body, 429), Answer(), backends=("a", "b"))
+    await scene.run()
+    assert {"a/m": {"rate_limited": 1}, "b/m": {"ok": 1}} == noted(scene)
+    assert [Target("a/m", "a/0")] == list(scene.health.snapshot().circuits)
+
+
+@pytest.mark.parametrize("message", ["Request too large for gpt-4o on tokens per min", "Slow down."])
+async def test_a_limit_of_the_moment(stage: Stage, message: str) -> None:
+    """Without a wait that it asks for it opens nothing; nor does a request that is too large by itself."""
+    scene = stage(failing(429, message), Answer(), backends=("a", "b"))
+    await scene.run()
+    assert {"a/m": {"rate_limited": 1}, "b/m": {"ok": 1}} == noted(scene)
+    assert {} == scene.health.snapshot().circuits
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_the_clients_own_mistake(stage: Stage, status: int) -> None:
     scene = stage(failing(status))
