@@ -48,7 +48,8 @@ def backends_of(catalogue: Catalogue) -> list[Backend]:
 class Keeper:
     """Keeps health up to date."""
 
-    def __init__(self, health: Health, board: Board, metrics: Metrics, log: Log) -> None:
+    def __init__(self, health: Health, board: Callable[[], Board], metrics: Metrics, log: Log) -> None:
+        """`board`: of the configuration that is served."""
         self._health = health
         self._board = board
         self._metrics = metrics
@@ -58,7 +59,7 @@ class Keeper:
         """Write, read and tell, until cancelled."""
         while True:
             try:
-                await self._health.run(self.tell, on_round=self._board.refresh)
+                await self._health.run(self.tell, on_round=lambda: self._board().refresh())
             except StoreFault as fault:
                 self._log.error("health is not written; trying again", reason=str(fault), again_s=RESTART_S)
             await asyncio.sleep(RESTART_S)
@@ -90,7 +91,7 @@ class Keeper:
                 self._log.warning(f"circuit {change.what}", **said)
 
 
-def watched(board: Board, backends: Sequence[Backend], headroom: Headroom, providers: Providers) -> Watched:
+def watched(board: Board, headroom: Headroom, providers: Providers) -> Watched:
     """What metrics show of providers and backends."""
     left = [
         (slot.backend, slot.key, kind, window.remaining)
@@ -103,11 +104,11 @@ def watched(board: Board, backends: Sequence[Backend], headroom: Headroom, provi
         for name, provider in providers.items()
         if provider.places is not None
     ]
-    states = [(backend.id, board.conditions.of(backend.id)) for backend in backends]
+    states = [(backend.id, board.conditions.of(backend.id)) for backend in board.backends]
     return Watched(
         left,
         taken,
         [(name, state.availability) for name, state in states],
         [(name, state.circuit != "closed") for name, state in states],
-        list({key.id: key.refused for backend in backends for key in board.keys(backend)}.items()),
+        list({key.id: key.refused for backend in board.backends for key in board.keys(backend)}.items()),
     )

@@ -17,8 +17,10 @@ _COMMANDS: Final = {
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "health": ("proxy.cli.health", "Show how the backends of a running gateway fare."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
+    "ledger": ("proxy.cli.ledger", "Export and check what requests cost."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
     "store": ("proxy.cli.store", "The store of a running gateway."),
+    "usage": ("proxy.cli.usage", "Show what customers used."),
     "version": ("proxy.cli.version", "Print the version."),
 }
 

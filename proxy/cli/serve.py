@@ -69,8 +69,9 @@ async def _serve(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> N
     async with gateway.running():
         server = _Server(
             uvicorn.Config(
-                gateway.app,
+                gateway,
                 http=Protocol,
+                interface="asgi3",
                 loop="none",
                 lifespan="off",
                 log_config=None,
@@ -122,9 +123,9 @@ def _greet(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> None:
         f"  configuration  {loaded.source}",
         f"  models         {', '.join(gateway.model_names) or 'none: no provider has what it needs'}",
     ]
-    if gateway.new_admin_key is not None:
-        lines.append(f"  admin key      {gateway.new_admin_key}  (shown this once)")
-    if gateway.local_key is not None:
+    if gateway.kept.new_admin_key is not None:
+        lines.append(f"  admin key      {gateway.kept.new_admin_key}  (shown this once)")
+    if gateway.kept.local_key is not None:
         example = (
             "balanced" if "balanced" in gateway.model_names else next(iter(gateway.model_names), "MODEL")
         )
@@ -132,10 +133,10 @@ def _greet(gateway: Gateway, loaded: Loaded, listener: socket.socket) -> None:
             f'{{"model": "{example}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
         )
         lines += [
-            f"  key            {gateway.local_key}",
+            f"  key            {gateway.kept.local_key}",
             "",
             "Try it:",
-            f"  curl -N {base}/chat/completions -H 'authorization: Bearer {gateway.local_key}' \\",
+            f"  curl -N {base}/chat/completions -H 'authorization: Bearer {gateway.kept.local_key}' \\",
             "    -H 'content-type: application/json' \\",
             f"    -d '{body}'",
         ]

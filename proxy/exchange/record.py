@@ -20,7 +20,8 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for; `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing;
+    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none.
     """
 
     attempt: Attempt
@@ -31,6 +32,7 @@ class Try:
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
     tokens: int = 0
+    usage: Usage | None = None
     provider_key_id: str = ""
     sent_s: float = 0.0
 
@@ -54,6 +56,7 @@ class Record:
         key_id, customer_id: who asked.
         client_request_id: the client's own name for it, if it sent one.
         asked: the model or tier named in the request.
+        tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
         first_content_s: when the first content came, 0 before.
@@ -62,7 +65,7 @@ class Record:
 
     __slots__ = (
         "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
-        "outcome", "plan", "request_id", "status", "stream", "tries", "usage",
+        "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +79,7 @@ class Record:
         self._clock = clock
         self.asked = ""
         self.stream = False
+        self.tags: tuple[str, ...] = ()
         self.plan: Plan | None = None
         self.tries: list[Try] = []
         self.usage: Usage | None = None
@@ -117,7 +121,7 @@ class Record:
         current.status = status
         current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
-            self.usage = usage
+            self.usage = current.usage = usage
             current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
 
@@ -172,7 +176,8 @@ class Record:
                     "task_type": verdict.task_type,
                     "confidence": verdict.confidence,
                     "rule": verdict.rule,
-                    "raised": False,
+                    "domain": verdict.domain,
+                    "raised": plan.raised,
                 },
                 "attempts": self.attempts(),
                 "cost_usd": usd(self.cost_microusd),
@@ -231,6 +236,9 @@ class Record:
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier
             fields["headgate.decision.source"] = self.plan.verdict.source
+            fields["headgate.decision.complexity"] = self.plan.verdict.complexity
+            fields["headgate.decision.rule"] = self.plan.verdict.rule
+            fields["headgate.decision.because"] = self.plan.because
         if self.client_request_id is not None:
             fields["headgate.client_request_id"] = self.client_request_id
         if self.usage is not None:

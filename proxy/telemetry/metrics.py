@@ -60,6 +60,7 @@ class Metrics:
         self._refused_credentials: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
+        self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._registry = CollectorRegistry()
@@ -107,6 +108,10 @@ class Metrics:
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
 
+    def unclassified(self, reason: str) -> None:
+        """A verdict was not reached."""
+        self._unclassified[(reason,)] += 1
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -138,6 +143,12 @@ class Metrics:
         yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
+        )
+        yield _counter(
+            "headgate_unclassified",
+            "Requests without a verdict for another reason than their own text.",
+            ("reason",),
+            self._unclassified,
         )
         watched = self._watched()
         left = GaugeMetricFamily(

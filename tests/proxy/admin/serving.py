@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -18,7 +19,7 @@ from starlette.routing import Router
 
 from providers.registry import REGISTRY
 from proxy.admin.health import HealthDesk
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Books, admin_routes
 from proxy.exchange.conditions import Board
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
@@ -29,6 +30,10 @@ from proxy.http.protocol import Protocol
 from proxy.routing.catalogue.types import Backend
 from ratelimit.health.health import Health
 from ratelimit.health.types import BreakerRules
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
+from ratelimit.limits.reservations import Reservations
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -77,6 +82,15 @@ class Gateway:
     board: Board
 
 
+def books_of(store: Store) -> Books:
+    return Books(
+        Reservations(store),
+        Ledger(store, rows_kept_days=30),
+        Lost(store),
+        partial(reconcile, store),
+    )
+
+
 @asynccontextmanager
 async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     """The admin API on an emptied store."""
@@ -98,7 +112,9 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         health, Headroom(lambda: 1000.0, lambda: NOW_S), KEYS_OF_PROVIDERS, [BACKEND], lambda: 1000.0
     )
     desk = HealthDesk(health, board)
-    routes = admin_routes(directory, store, desk, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S)
+    routes = admin_routes(
+        directory, store, books_of(store), desk, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S
+    )
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:
