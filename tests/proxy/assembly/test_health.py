@@ -76,8 +76,8 @@ class Kept:
         keys = ProviderKeys({"p": [ProviderKey("p/0", PROVIDER), ProviderKey("p/1", PROVIDER)]})
         headroom = Headroom(monotonic, lambda: time_ns() / 1e9)
         self.board = Board(self.health, headroom, keys, [BACKEND], monotonic)
-        self.metrics.watch(lambda: watched(self.board, [BACKEND], headroom, {"p": PROVIDER}))
-        self.keeper = Keeper(self.health, self.board, self.metrics, self.log)
+        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}))
+        self.keeper = Keeper(self.health, lambda: self.board, self.metrics, self.log)
 
     def note(self, kind: Any, key: str = "p/0") -> None:
         self.health.note(backend="p/m", provider_key_id=key, kind=kind)
