@@ -247,6 +247,8 @@ class Dispatch:
                 stopped()
                 relay.stop(UpstreamError("overloaded", STOPPING))
                 raise
+            if relay.slowed:
+                job.record.tries[-1].slowed = True
             if not ending.stale or fresh:
                 return ending
             fresh = True

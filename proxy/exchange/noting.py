@@ -26,14 +26,14 @@ def note(health: Health, record: Record, way: Way, error: UpstreamError | None, 
         return
     kind = _kind(ended.outcome or ("client_gone" if gone else "cancelled"), error)
     began_s = record.first_content_s if record.stream else 0.0
+    # An estimate leaves out hidden reasoning, and a slow client's time is not the provider's.
     usage = record.usage
     health.note(
         backend=way.attempt.backend.id,
         provider_key_id=way.lane.key.id,
         kind=kind,
         first_content_ms=(began_s - ended.sent_s) * 1000 if began_s else None,
-        # An estimate counts the bytes that were seen: hidden reasoning is not among them.
-        output_tokens=usage.output_tokens if usage is not None and not usage.estimated else 0,
+        output_tokens=0 if usage is None or usage.estimated or ended.slowed else usage.output_tokens,
         duration_s=ended.began_s + ended.elapsed_s - ended.sent_s,
         retry_after_s=_wait_s(error),
         probe=way.probe,

@@ -132,7 +132,7 @@ class Ways:
         )
 
     def _state(self, way: Way) -> State:
-        return self._health.snapshot().circuit(way.attempt.backend.id, way.lane.key.id).state
+        return self._health.state(way.attempt.backend.id, way.lane.key.id)
 
     async def _probe(self, way: Way) -> Probe | None:
         return await self._health.take_probe(way.attempt.backend.id, way.lane.key.id)

@@ -174,6 +174,15 @@ async def test_speed(stage: Stage, clock: Clock) -> None:
     assert clock() >= 1000
 
 
+async def test_a_slow_client_is_not_the_providers_pace(stage: Stage) -> None:
+    """What a client held up has no speed; its first content was the provider's all the same."""
+    scene = stage(Answer())
+    asyncio.get_running_loop().call_soon(lambda: asyncio.get_running_loop().call_soon(scene.connection.pause))
+    await scene.run()
+    (call,) = scene.notes
+    assert ("ok", 0, True) == (call["kind"], call["output_tokens"], call["first_content_ms"] is not None)
+
+
 async def test_a_plain_answer_has_no_first_content(stage: Stage) -> None:
     scene = stage(Answer(PLAIN), stream=False)
     await scene.run()
