@@ -1,11 +1,12 @@
 """What lives as long as the process, whatever configuration is served."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
 from proxy.admin.routes import Books
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
@@ -23,12 +24,14 @@ class Core:
     """Opened once by the composer; each configuration is put together around it.
 
     Attributes:
+        exposition: the metrics of all workers, in Prometheus' text format; `metrics` are this process's.
         clock: monotonic, in seconds.
         wall_clock_s: seconds since the epoch.
     """
 
     log: Any
     metrics: Metrics
+    exposition: Callable[[], Awaitable[bytes]]
     readiness: Readiness
     store: Store
     directory: Directory
@@ -37,6 +40,7 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    guesses: Guesses
     books: Books
     health: Health
     clock: Callable[[], float]

@@ -12,6 +12,7 @@ from proxy.settings.schema import Breaker
 from proxy.telemetry.metrics import Metrics, Watched
 from ratelimit.health.health import Health
 from ratelimit.health.types import BreakerRules, Change
+from ratelimit.limits.settling import Settler
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.store import Store
 
@@ -91,8 +92,8 @@ class Keeper:
                 self._log.warning(f"circuit {change.what}", **said)
 
 
-def watched(board: Board, headroom: Headroom, providers: Providers) -> Watched:
-    """What metrics show of providers and backends."""
+def watched(board: Board, headroom: Headroom, providers: Providers, settler: Settler) -> Watched:
+    """What metrics show of providers, backends and settlements."""
     left = [
         (slot.backend, slot.key, kind, window.remaining)
         for slot, limits in headroom.now().items()
@@ -111,4 +112,6 @@ def watched(board: Board, headroom: Headroom, providers: Providers) -> Watched:
         [(name, state.availability) for name, state in states],
         [(name, state.circuit != "closed") for name, state in states],
         list({key.id: key.refused for backend in board.backends for key in board.keys(backend)}.items()),
+        settler.waiting,
+        settler.overruns,
     )

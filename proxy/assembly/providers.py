@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from providers.registry import REGISTRY, Place
+from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
@@ -16,8 +17,11 @@ DEFAULT_REGION: Final = "us-east-1"
 """Signed for where an address was configured and no region."""
 
 
-def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
-    """The providers that take requests, ready to be called; to be made on the loop that calls them."""
+def providers_of(settings: Settings, sandbox_url: str | None, seat: Seat) -> dict[str, Provider]:
+    """The providers that take requests, ready to be called; to be made on the loop that calls them.
+
+    `seat`: whose part of each provider's places they have.
+    """
     providers: dict[str, Provider] = {}
     for name, provider in settings.providers.items():
         if provider.disabled is not None:
@@ -45,7 +49,7 @@ def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provi
                 timeouts.stall_s,
                 timeouts.total_s,
             ),
-            Places(name, provider.max_in_flight, provider.queue_s) if provider.max_in_flight else None,
+            _places(name, provider, seat),
         )
     return providers
 
@@ -72,6 +76,12 @@ def _keys(name: str, settings: ProviderSettings, provider: Provider) -> list[Pro
         )
         for key in settings.resolved_keys
     ]
+
+
+def _places(name: str, provider: ProviderSettings, seat: Seat) -> Places | None:
+    if provider.max_in_flight is None:
+        return None
+    return Places(name, seat.part(provider.max_in_flight), provider.queue_s)
 
 
 def _credentials(provider: ProviderSettings) -> Credentials:

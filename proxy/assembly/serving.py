@@ -15,10 +15,12 @@ from proxy.assembly.core import Core
 from proxy.assembly.health import backends_of
 from proxy.assembly.kept import Kept
 from proxy.assembly.providers import keys_of, providers_of
+from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.holding import Holding, OutputLimits
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.run import ClientPatience, Exchange
@@ -30,6 +32,7 @@ from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
 from proxy.settings.load import Loaded
 from proxy.settings.schema import Settings
+from proxy.web.account import Account
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
@@ -51,11 +54,11 @@ class Serving:
     app: Door
 
 
-def serving_of(loaded: Loaded, core: Core, kept: Kept, sandbox_url: str | None) -> Serving:
+def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
     """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
     settings = loaded.settings
     catalogue = from_settings(settings)
-    providers = providers_of(settings, sandbox_url)
+    providers = providers_of(settings, sandbox_url, seat)
     keys = keys_of(settings, providers)
     board = Board(
         core.health,
@@ -103,12 +106,19 @@ def exchange_of(
     admissions = Admissions(
         core.reservations,
         core.settler,
-        Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
+        Terms(
+            settings.redis.on_outage == "open", settings.limits.soft_ratio, settings.redis.timeout_ms / 1000
+        ),
+        core.metrics,
         wall_clock_s=core.wall_clock_s,
     )
+    output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
+    if settings.redis.on_outage == "lease":
+        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
     return Exchange(
         catalogue,
         admissions,
+        Holding(catalogue, admissions, core.guesses, output_limits),
         Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
         lanes,
         Dispatch(
@@ -120,7 +130,6 @@ def exchange_of(
         ),
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-        default_output_tokens=settings.limits.default_max_output_tokens,
         min_confidence=settings.routing.classifier.min_confidence,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
@@ -131,19 +140,23 @@ def routes_of(
     settings: Settings, core: Core, catalogue: Catalogue, board: Board, calls: Mapping[str, Call]
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
+    own = Account(core.reservations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
-    probes = Probes(core.metrics, core.readiness)
+    probes = Probes(core.readiness, core.exposition)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
     for prefix in _PREFIXES:
         routes += [
+            Route(f"{prefix}/key", own.key, methods=["GET"]),
+            Route(f"{prefix}/credits", own.credits, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
+    if settings.server.ops_listen is None:
+        routes.append(Route("/metrics", probes.metrics, methods=["GET"]))
     return [
         *routes,
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
-        Route("/metrics", probes.metrics, methods=["GET"]),
         *admin_routes(
             core.directory,
             core.store,

@@ -71,8 +71,6 @@ _UNTOLD: Final = tuple(
 )
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("server.workers", "one process serves"),
-    Row("server.ops_listen", "health and metrics are served on the main address only"),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("records.generations_max", _NO_EFFECT),
     Row("records.generations_days", _NO_EFFECT),
@@ -90,7 +88,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("routing.classifier.micro_model", "no model is asked; rules and scorer decide alone"),
     Row("routing.classifier.micro_timeout_ms", _NO_EFFECT),
     Row("routing.hedge", "no request is hedged"),
-    Row("limits.shrink_output", _NO_EFFECT),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )

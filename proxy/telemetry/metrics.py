@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,6 +17,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+
+from proxy.telemetry.figures import Family, exposition, figures_of
 
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _BY_BACKEND: Final = ("model", "provider")
@@ -35,6 +37,8 @@ class Watched(NamedTuple):
         availability: backend, and its share of answers in 7 days.
         circuits: backend, and whether a circuit stands before every key over which it is reached.
         refused_keys: id of a provider's key, and whether the provider has refused it.
+        unsettled: requests whose use the store has not taken yet.
+        overruns: how often a provider reported more than was held for a request.
     """
 
     left: Sequence[tuple[str, str, str, int]] = ()
@@ -42,6 +46,8 @@ class Watched(NamedTuple):
     availability: Sequence[tuple[str, float]] = ()
     circuits: Sequence[tuple[str, bool]] = ()
     refused_keys: Sequence[tuple[str, bool]] = ()
+    unsettled: int = 0
+    overruns: int = 0
 
 
 class Metrics:
@@ -63,9 +69,9 @@ class Metrics:
         self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
-        self._registry = CollectorRegistry()
-        self._registry.register(_Exposition(self))
-        ProcessCollector(registry=self._registry)
+        self._limit_refusals: defaultdict[Labels, int] = defaultdict(int)
+        self._soft_limits: defaultdict[Labels, int] = defaultdict(int)
+        self._collectors: tuple[Collector, ...] = (_Exposition(self), ProcessCollector(registry=None))
 
     def watch(self, watched: Callable[[], Watched]) -> None:
         """Ask `watched` for what is kept elsewhere, whenever the metrics are read."""
@@ -108,13 +114,25 @@ class Metrics:
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
 
+    def limit_refused(self, scope: str, limit: str) -> None:
+        """A request was refused. `scope` is `customer`, `key` or `model`, `limit` the name of one of its limits."""
+        self._limit_refusals[scope, limit] += 1
+
+    def soft_limit(self, scope: str, limit: str) -> None:
+        """A request passed that had used so much of a quota or budget that its client was told."""
+        self._soft_limits[scope, limit] += 1
+
     def unclassified(self, reason: str) -> None:
         """A verdict was not reached."""
         self._unclassified[(reason,)] += 1
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return exposition(self.figures())
+
+    def figures(self) -> list[Family]:
+        """All metrics of this process, for whoever adds up those of several."""
+        return figures_of(self._collectors)
 
     def families(self) -> Iterator[Metric]:
         """The metrics as they stand."""
@@ -144,6 +162,11 @@ class Metrics:
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
         )
+        for name, text, values in (
+            ("headgate_limit_refusals", "Requests refused by a limit.", self._limit_refusals),
+            ("headgate_soft_limit", "Requests answered near a quota or budget.", self._soft_limits),
+        ):
+            yield _counter(name, text, ("scope", "limit"), values)
         yield _counter(
             "headgate_unclassified",
             "Requests without a verdict for another reason than their own text.",
@@ -151,6 +174,14 @@ class Metrics:
             self._unclassified,
         )
         watched = self._watched()
+        yield GaugeMetricFamily(
+            "headgate_settlements_waiting",
+            "Requests whose use the store has not taken yet.",
+            watched.unsettled,
+        )
+        yield CounterMetricFamily(
+            "headgate_overruns", "Requests that used more than was held for them.", watched.overruns
+        )
         left = GaugeMetricFamily(
             "headgate_provider_limit_remaining",
             "What is left of a provider's own rate limit, as it last said.",

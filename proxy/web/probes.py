@@ -1,12 +1,13 @@
 """`/livez`, `/readyz` and `/metrics`: for orchestrators and Prometheus, without a key."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
+from proxy.telemetry.metrics import CONTENT_TYPE
 
 STARTING: Final = "starting"
 STORE: Final = "store"
@@ -53,8 +54,9 @@ def ready_answer(reasons: tuple[str, ...]) -> tuple[int, bytes]:
 class Probes:
     """The three endpoints. Liveness depends on nothing but the event loop."""
 
-    def __init__(self, metrics: Metrics, readiness: Readiness) -> None:
-        self._metrics = metrics
+    def __init__(self, readiness: Readiness, exposition: Callable[[], Awaitable[bytes]]) -> None:
+        """`exposition`: all metrics in Prometheus' text format."""
+        self._exposition = exposition
         self._readiness = readiness
 
     async def livez(self, _: Request) -> Response:
@@ -68,4 +70,4 @@ class Probes:
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus' text format."""
-        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
+        return Response(await self._exposition(), media_type=CONTENT_TYPE)

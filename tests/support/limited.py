@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,23 +35,29 @@ class Customer:
 def configuration(listener: socket.socket, store_url: str, **sections: Any) -> dict[str, Any]:
     """Gateways that answer 503 while the store is away. A token costs a micro-dollar, whichever way it goes."""
     price = {"input": 1.0, "output": 1.0}
-    return config(
+    usual = config(
         {"scripted": provider(listener)},
         [{**model("test-model", "scripted"), "price": price}],
-        **{"redis": {"url": store_url, "timeout_ms": PATIENT_MS, "on_outage": "closed"}, **sections},
+        redis={"url": store_url, "timeout_ms": PATIENT_MS, "on_outage": "closed"},
     )
+    return usual | sections
 
 
 @contextmanager
-def gateways(directory: Path, store_url: str, count: int, **sections: Any) -> Iterator[list[Site]]:
-    """So many of them, on one store, with one scripted upstream."""
+def gateways(
+    directory: Path,
+    store_url: str,
+    count: int,
+    sections: Callable[[socket.socket], Mapping[str, Any]] = lambda _: {},
+) -> Iterator[list[Site]]:
+    """So many of them, on one store, with one scripted upstream; `sections` of the configuration know its socket."""
     with ExitStack() as stack:
         listener = stack.enter_context(listening())
         sites = []
         for number in range(count):
             home = directory / str(number)
             home.mkdir()
-            configured = configuration(listener, store_url, **sections)
+            configured = configuration(listener, store_url, **sections(listener))
             sites.append(Site(stack.enter_context(running(home, configured)), listener))
         yield sites
 

