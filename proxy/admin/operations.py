@@ -25,6 +25,7 @@ from proxy.admin.shown import (
     KeyRecord,
     KeyWithText,
     OpenApiDocument,
+    ReloadAnswer,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
@@ -245,6 +246,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/admin/v1/store/accept",
         "Use a store that has lost its data, or is another one; what it held before is forgotten",
         StoreAccepted,
+    ),
+    Operation(
+        "reload",
+        "POST",
+        "/admin/v1/reload",
+        "Serve what the configuration file, the catalogue and the secrets say now, or nothing of it",
+        ReloadAnswer,
+        refusals=("invalid_request",),
     ),
     Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
 )

@@ -14,6 +14,7 @@ from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
+from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
 from proxy.admin.usage import UsageDesk
@@ -44,6 +45,7 @@ def admin_routes(
     store: Accepting,
     books: Books,
     *,
+    reload: Reload,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
 ) -> list[Route]:
@@ -53,6 +55,7 @@ def admin_routes(
         directory: where customers and keys are.
         store: what they are kept in.
         books: what was counted for them.
+        reload: reads the configuration anew.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -78,6 +81,7 @@ def admin_routes(
         "reconcile_ledger": ledger.reconcile,
         "list_lost": ledger.lost,
         "release_lost": ledger.release,
+        "reload": ReloadDesk(reload).reload,
         "accept_store": StoreDesk(store).accept,
         "openapi": _openapi,
     }

@@ -47,11 +47,22 @@ class Serving:
     app: Door
 
 
-def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
-    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
+def serving_of(
+    loaded: Loaded,
+    core: Core,
+    kept: Kept,
+    seat: Seat,
+    *,
+    sandbox_url: str | None,
+    before: Providers | None = None,
+) -> Serving:
+    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves.
+
+    `before`: the providers of the configuration that is served now.
+    """
     settings = loaded.settings
     catalogue = from_settings(settings)
-    providers = providers_of(settings, sandbox_url, seat)
+    providers = providers_of(settings, sandbox_url, seat, before)
     exchange = exchange_of(settings, core, catalogue, providers)
     calls = {
         f"{prefix}/{dialect.operation}": Call(
@@ -112,6 +123,10 @@ def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mappi
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
         *admin_routes(
-            core.directory, core.store, core.books, default_limits=settings.limits.defaults.named()
+            core.directory,
+            core.store,
+            core.books,
+            reload=core.reload,
+            default_limits=settings.limits.defaults.named(),
         ),
     ]

@@ -1,6 +1,6 @@
 """What providers' own rate limits still allow, as their last answers said."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -47,6 +47,12 @@ class Headroom:
             spoken = self._spoken[slot] = _spoken(names)
         if not spoken.isdisjoint(map(_name_of, headers)):
             self._seen[slot] = _Seen(names, headers, self._clock())
+
+    def keep(self, backends: Container[str]) -> None:
+        """Forget what others than these said."""
+        for slot in [slot for slot in self._spoken if slot.backend not in backends]:
+            del self._spoken[slot]
+            self._seen.pop(slot, None)
 
     def now(self) -> Mapping[Slot, RateLimits]:
         """What is left at this moment. A window whose reset has passed since counts as whole again.

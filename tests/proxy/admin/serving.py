@@ -19,6 +19,7 @@ from starlette.routing import Router
 from proxy.admin.routes import Books, admin_routes
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
+from proxy.settings.reload import Reloaded
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
 from ratelimit.limits.lost import Lost
@@ -49,6 +50,11 @@ class Log:
 
     def error(self, event: str, **fields: object) -> None:
         self.faults.append({"event": event, **fields})
+
+
+async def nothing_new() -> Reloaded:
+    """A reload that finds nothing changed."""
+    return Reloaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,12 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     )
     log = Log()
     routes = admin_routes(
-        directory, store, books_of(store), default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S
+        directory,
+        store,
+        books_of(store),
+        reload=nothing_new,
+        default_limits=DEFAULT_LIMITS,
+        wall_clock_s=lambda: NOW_S,
     )
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)

@@ -22,13 +22,14 @@ from proxy.admin.shown import (
     KeyList,
     KeyRecord,
     KeyWithText,
+    ReloadAnswer,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of
+from tests.proxy.admin.serving import Caller, Gateway, books_of, nothing_new
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -55,7 +56,7 @@ def test_it_is_valid() -> None:
 def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
     """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
     routes: list[Route] = admin_routes(
-        served.directory, served.store, books_of(served.store), default_limits={}
+        served.directory, served.store, books_of(served.store), reload=nothing_new, default_limits={}
     )
     mounted = {
         (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
@@ -123,6 +124,7 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("release_lost", ReleasedList, await call("POST", "/admin/v1/ledger/release", release)),
         ("ledger", LedgerPage, await call("GET", "/admin/v1/ledger")),
         ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
+        ("reload", ReloadAnswer, await call("POST", "/admin/v1/reload")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),
