@@ -33,6 +33,7 @@ from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
 from proxy.routing.catalogue.types import Backend, Catalogue
+from proxy.settings.reload import Reloaded
 from proxy.settings.schema import DEFAULT_MODES
 from proxy.telemetry.metrics import Metrics
 from ratelimit.health.health import Health
@@ -74,6 +75,11 @@ class Log:
 
     def error(self, event: str, **fields: object) -> None:
         self.faults.append({"event": event, **fields})
+
+
+async def nothing_new() -> Reloaded:
+    """A reload that finds nothing changed."""
+    return Reloaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         books_of(store),
         classifying(),
         desk,
+        reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
         wall_clock_s=lambda: NOW_S,
     )

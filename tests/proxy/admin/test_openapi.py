@@ -25,13 +25,14 @@ from proxy.admin.shown import (
     KeyList,
     KeyRecord,
     KeyWithText,
+    ReloadAnswer,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying
+from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -63,6 +64,7 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         books_of(served.store),
         classifying(),
         HealthDesk(served.health, served.board),
+        reload=nothing_new,
         default_limits={},
     )
     mounted = {
@@ -131,6 +133,7 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("release_lost", ReleasedList, await call("POST", "/admin/v1/ledger/release", release)),
         ("ledger", LedgerPage, await call("GET", "/admin/v1/ledger")),
         ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
+        ("reload", ReloadAnswer, await call("POST", "/admin/v1/reload")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
         ("classify", Classified, await call("POST", "/admin/v1/classify", {"prompt": "Hello"})),
         ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
