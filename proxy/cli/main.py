@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
+    "probe": ("proxy.cli.probe", "Ask a gateway whether it runs or serves, for containers."),
     "store": ("proxy.cli.store", "The store of a running gateway."),
     "version": ("proxy.cli.version", "Print the version."),
 }
