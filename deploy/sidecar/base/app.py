@@ -46,6 +46,12 @@ def opened(body: bytes) -> HTTPResponse:
             return answer
 
 
+def say(members: dict[str, Any]) -> None:
+    """One line in one write: several streams say things at once."""
+    sys.stdout.write(json.dumps(members) + "\n")
+    sys.stdout.flush()
+
+
 def stream(number: int) -> dict[str, Any]:
     """Ask, and read the answer as it comes. Returns what is told of it."""
     question = [{"role": "user", "content": f"Say something about the number {number}."}]
@@ -75,7 +81,7 @@ def stream(number: int) -> dict[str, Any]:
                     told["characters"] += len(text)
                     if text and told["first_ms"] is None:
                         told["first_ms"] = round((time.monotonic() - began) * 1000)
-                        print(json.dumps({"event": "first", "number": number}), flush=True)
+                        say({"event": "first", "number": number})
                     told["finish"] = choice.get("finish_reason") or told["finish"]
                 facts = chunk.get("headgate")
                 if facts:
@@ -83,7 +89,7 @@ def stream(number: int) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         told["error"] = f"{type(error).__name__}: {error}"
     told["broken"] = not told["done"] or told["finish"] not in ("stop", "length", "tool_calls")
-    print(json.dumps(told), flush=True)
+    say(told)
     return told
 
 
