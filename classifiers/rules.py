@@ -16,7 +16,7 @@ _SHORT_CHARS: Final = 240
 
 @dataclass(frozen=True, slots=True)
 class BadPattern(Exception):
-    """A rule's pattern is not RE2 syntax, or needs too much memory."""
+    """A rule's pattern is not RE2 syntax, or needs too much memory; `rule` is empty where only all together do."""
 
     rule: str
     message: str
@@ -33,8 +33,11 @@ class _Patterns:
                 self._set.Add(rules[place].pattern)
             except re2.error as error:
                 raise BadPattern(rules[place].name, str(error)) from error
-        if self._places:
-            self._set.Compile()
+        try:
+            if self._places:
+                self._set.Compile()
+        except re2.error as error:
+            raise BadPattern("", "all patterns together need too much memory") from error
 
     def found(self, text: str) -> list[int]:
         """Places of the rules whose patterns occur, in their order."""
@@ -79,12 +82,31 @@ class Rules:
         return unless is None or unless.search(ask.text) is None
 
 
+def pattern_problem(pattern: str) -> str | None:
+    """Why this is no pattern of a rule, or None."""
+    if not pattern.isascii() and pattern.encode("utf-8", "replace") != pattern.encode(
+        "utf-8", "surrogatepass"
+    ):
+        return "holds half a character"
+    try:
+        re2.compile(pattern, _options())
+    except re2.error as error:
+        message = error.args[0] if error.args else error
+        return message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
+    return None
+
+
 def own_rule(
     name: str, pattern: str, complexity: Complexity, task_type: str | None = None, domain: str = GENERAL
 ) -> Rule:
     """An operator's rule. A task type that is none of the five counts as other."""
     known: TaskType = next((each for each in TASK_TYPES if each == task_type), "other")
     return Rule(name, pattern, complexity, known, domain, confidence=1.0)
+
+
+def matches(rule: Rule, ask: Ask) -> bool:
+    """Whether a rule by itself speaks of `ask`."""
+    return Rules((), (rule,)).match(ask) is not None
 
 
 def _options() -> re2.Options:

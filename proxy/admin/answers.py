@@ -34,6 +34,13 @@ def answer(request: Request, members: object, *, status: int = 200, location: st
     return response
 
 
+def text(request: Request, written: str, media_type: str) -> Response:
+    """A text, with the same headers."""
+    response = Response(written, media_type=media_type)
+    response.raw_headers.extend((_NOT_KEPT, *request.scope.get(SAID, ())))
+    return response
+
+
 def page(request: Request, rows: Sequence[object], next_cursor: str | None) -> Response:
     """Part of a list. `next_cursor` asks for what follows, `None` at the end."""
     return answer(request, {"object": "list", "data": rows, "next": next_cursor})

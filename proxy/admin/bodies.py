@@ -5,7 +5,7 @@ The members are those of the configuration file, so that a record means the same
 
 from typing import Annotated, Final
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, Strict
 
 from proxy.settings.section import Section
@@ -112,3 +112,33 @@ class Rotation(Section):
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_s": 3600}]})
 
     overlap_s: Overlap = Field(default=DAY_S, json_schema_extra={"default": DAY_S})
+
+
+class Reconcile(Section):
+    """Whose books are compared; all customers' unless one is named."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer": "acme"}]})
+
+    customer: Name | None = None
+
+
+class Release(Section):
+    """Lost reservations whose money is given back. Exactly one of `ids`, `before` and `all` says which.
+
+    `ids`: of requests; those that are not lost are passed over. `before`: those that arrived earlier.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"customer": "acme", "ids": ["req-0123456789abcdef01234567"]},
+                {"customer": "acme", "before": "2026-11-28T12:00:00Z"},
+                {"customer": "acme", "all": True},
+            ]
+        }
+    )
+
+    customer: Name
+    ids: Annotated[tuple[Annotated[str, Strict(), MinLen(1)], ...], MaxLen(1000)] | None = None
+    before: Moment | None = None
+    all: Switch = False

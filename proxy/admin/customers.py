@@ -11,6 +11,7 @@ from proxy.admin.answers import answer, nothing, page
 from proxy.admin.bodies import CustomerBody, CustomerPatch
 from proxy.admin.changes import changed_limits, merged
 from proxy.admin.reading import page_limit, read_body, read_query
+from proxy.admin.standing import Standings, with_warnings
 from proxy.exchange.errors import Refused
 from proxy.settings.subjects import metadata_problem
 from ratelimit.subjects.directory import Directory
@@ -22,13 +23,22 @@ _FIXED: Final = frozenset({"id", "managed", "created_at"})
 class Customers:
     """The endpoints. Each raises DirectoryError for what the directory will not do."""
 
-    def __init__(self, directory: Directory, *, path: str, default_limits: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        standings: Standings,
+        *,
+        path: str,
+        default_limits: Mapping[str, float],
+    ) -> None:
         """
         Args:
+            standings: tell what is used when limits change.
             path: where the endpoints are, for `location`.
             default_limits: what a new customer gets for each limit it does not name, `null` being a name.
         """
         self._directory = directory
+        self._standings = standings
         self._path = path
         self._default_limits = default_limits
 
@@ -59,10 +69,13 @@ class Customers:
 
     async def update(self, request: Request) -> Response:
         patch = await read_body(request, CustomerPatch, fixed=_FIXED)
-        customer = await self._directory.update_customer(
-            request.path_params["id"], lambda old: _changed(old, patch)
-        )
-        return answer(request, customer.public())
+        customer_id = request.path_params["id"]
+        looks = []
+        if patch.limits is not None:
+            # Before the change: afterwards a store that is away would hide that it was made.
+            looks = await self._standings.of_customer(await self._directory.get_customer(customer_id))
+        customer = await self._directory.update_customer(customer_id, lambda old: _changed(old, patch))
+        return answer(request, with_warnings(customer.public(), looks, {customer.id: customer.limits}))
 
     async def delete(self, request: Request) -> Response:
         await self._directory.delete_customer(request.path_params["id"])

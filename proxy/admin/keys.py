@@ -11,6 +11,7 @@ from proxy.admin.answers import answer, nothing, page
 from proxy.admin.bodies import KeyBody, KeyPatch, Rotation
 from proxy.admin.changes import changed_limits
 from proxy.admin.reading import page_limit, read_body, read_query
+from proxy.admin.standing import Standings, scopes_of, with_warnings
 from proxy.exchange.errors import Refused
 from proxy.settings.subjects import model_limits, model_names
 from ratelimit.subjects.directory import Directory
@@ -24,13 +25,17 @@ _FIXED: Final = frozenset({"id", "customer", "managed", "created_at", "previous_
 class Keys:
     """The endpoints. Each raises DirectoryError for what the directory will not do."""
 
-    def __init__(self, directory: Directory, *, path: str, wall_clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self, directory: Directory, standings: Standings, *, path: str, wall_clock_s: Callable[[], float]
+    ) -> None:
         """
         Args:
+            standings: tell what is used when limits change.
             path: where the endpoints are, for `location`.
             wall_clock_s: seconds since the epoch, to tell what has expired.
         """
         self._directory = directory
+        self._standings = standings
         self._path = path
         self._wall_clock_s = wall_clock_s
 
@@ -66,8 +71,15 @@ class Keys:
     async def update(self, request: Request) -> Response:
         patch = await read_body(request, KeyPatch, fixed=_FIXED)
         self._check_expiry(patch.expires_at)
-        key = await self._directory.update_key(request.path_params["id"], lambda old: _changed(old, patch))
-        return answer(request, key.public())
+        key_id = request.path_params["id"]
+        looks = []
+        if patch.limits is not None or patch.models is not None:
+            # Before the change: afterwards a store that is away would hide that it was made.
+            old_key = await self._directory.get_key(key_id)
+            looks = await self._standings.of_key(old_key, model_limits(patch.models))
+        key = await self._directory.update_key(key_id, lambda old: _changed(old, patch))
+        limits = {scope.id: scope.limits for scope in scopes_of(key)}
+        return answer(request, with_warnings(key.public(), looks, limits))
 
     async def rotate(self, request: Request) -> Response:
         """Another text for the same key. May be called without a body."""

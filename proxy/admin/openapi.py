@@ -64,7 +64,8 @@ def document() -> Mapping[str, Any]:
         "info": {
             "title": "Headgate admin API",
             "version": installed_version("headgate"),
-            "description": "Customers and keys of a Headgate gateway. Every request needs the admin key.",
+            "description": "Customers and keys of a Headgate gateway, and what they used. "
+            "Every request needs the admin key.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -122,6 +123,8 @@ def _success(operation: Operation, schemas: Mapping[type[BaseModel], Members]) -
     response = _response(HTTPStatus(operation.status).phrase, headers)
     if operation.answer is not None:
         response["content"] = _json(schemas[operation.answer])
+        if operation.csv:
+            response["content"]["text/csv"] = {"schema": {"type": "string"}}
     return response
 
 

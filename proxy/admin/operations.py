@@ -6,9 +6,19 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from proxy.admin.bodies import CustomerBody, CustomerPatch, KeyBody, KeyPatch, Rotation
+from proxy.admin.bodies import (
+    CustomerBody,
+    CustomerPatch,
+    KeyBody,
+    KeyPatch,
+    Reconcile,
+    Release,
+    Rotation,
+)
 from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
 from proxy.admin.shown import (
+    ChangedCustomer,
+    ChangedKey,
     CustomerList,
     CustomerRecord,
     KeyList,
@@ -17,6 +27,8 @@ from proxy.admin.shown import (
     OpenApiDocument,
     StoreAccepted,
 )
+from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.usage import GROUPS
 from proxy.settings.section import Section
 
 CUSTOMERS: Final = "/admin/v1/customers"
@@ -42,6 +54,7 @@ class Operation:
         answer: what a success holds; `None` for nothing.
         body: what is sent; `None` for nothing.
         body_required: whether it may be left out.
+        csv: the answer may be had as CSV, too.
         refusals: codes of errors that are this operation's own, beside those of the key, the store and the form.
     """
 
@@ -54,6 +67,7 @@ class Operation:
     body: type[Section] | None = None
     body_required: bool = True
     query: tuple[Parameter, ...] = ()
+    csv: bool = False
     refusals: tuple[str, ...] = ()
 
 
@@ -67,6 +81,12 @@ _PAGE: Final = (
 )
 _CUSTOMER: Final = Parameter("customer", "Only keys of this customer.", {"type": "string"})
 _ONE: Final = "/{id}"
+LEDGER: Final = "/admin/v1/ledger"
+_OF: Final = Parameter("customer", "Only of this customer.", {"type": "string"})
+_SINCE: Final = Parameter("since", "A date, or a moment with its zone, from which on.", {"type": "string"})
+_UNTIL: Final = Parameter(
+    "until", "A date, that day included, or a moment with its zone, itself excluded.", {"type": "string"}
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("list_customers", "GET", CUSTOMERS, "List customers", CustomerList, query=_PAGE),
@@ -88,7 +108,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "PATCH",
         CUSTOMERS + _ONE,
         "Change a customer: what is named, `null` removes, what is absent stays",
-        CustomerRecord,
+        ChangedCustomer,
         body=CustomerPatch,
         refusals=("not_found", "managed_by_file"),
     ),
@@ -120,7 +140,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "PATCH",
         KEYS + _ONE,
         "Change a key: what is named, `null` removes, what is absent stays",
-        KeyRecord,
+        ChangedKey,
         body=KeyPatch,
         refusals=("not_found", "managed_by_file"),
     ),
@@ -142,6 +162,82 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body=Rotation,
         body_required=False,
         refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "customer_limits",
+        "GET",
+        CUSTOMERS + "/{id}/limits",
+        "How limits of a customer and its keys stand; the keys are paged",
+        CustomerLimits,
+        query=_PAGE,
+        refusals=("not_found",),
+    ),
+    Operation(
+        "usage",
+        "GET",
+        "/admin/v1/usage",
+        "What was used, by UTC day of arrival",
+        UsageList,
+        query=(
+            _OF,
+            Parameter("key", "Only of this key, by id.", {"type": "string"}),
+            Parameter("model", "Only what this model answered.", {"type": "string"}),
+            Parameter("tag", "Only requests with this tag.", {"type": "string"}),
+            _SINCE,
+            _UNTIL,
+            Parameter(
+                "group_by",
+                f"Some of {', '.join(GROUPS)}, with commas between; `customer` unless given. "
+                "A request with several tags counts for each of them.",
+                {"type": "string", "default": "customer"},
+            ),
+            Parameter("format", "Instead of `accept`.", {"enum": ["json", "csv"]}),
+        ),
+        csv=True,
+        refusals=("not_found",),
+    ),
+    Operation(
+        "ledger",
+        "GET",
+        LEDGER,
+        "Rows of the ledger, oldest first, customer by customer",
+        LedgerPage,
+        query=(
+            _OF,
+            _SINCE,
+            _UNTIL,
+            _PAGE[0],
+            Parameter("cursor", "`next` of the page before.", {"type": "string"}),
+        ),
+        refusals=("not_found",),
+    ),
+    Operation(
+        "reconcile_ledger",
+        "POST",
+        LEDGER + "/reconcile",
+        "Compare counters with closing balances, rows and what was lost",
+        Reconciled,
+        body=Reconcile,
+        body_required=False,
+        refusals=("not_found",),
+    ),
+    Operation(
+        "list_lost",
+        "GET",
+        LEDGER + "/lost",
+        "Reservations whose gateway was not heard of; booked as spent",
+        LostList,
+        query=(_OF,),
+        refusals=("not_found",),
+    ),
+    Operation(
+        "release_lost",
+        "POST",
+        LEDGER + "/release",
+        "Give back what is booked for lost reservations",
+        ReleasedList,
+        body=Release,
+        refusals=("not_found",),
     ),
     Operation(
         "accept_store",

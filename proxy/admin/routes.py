@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,13 +11,28 @@ from starlette.routing import Route
 from proxy.admin.answers import answer, refused
 from proxy.admin.customers import Customers
 from proxy.admin.keys import Keys
+from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
+from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
+from proxy.admin.usage import UsageDesk
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.limits.lost import Lost
+from ratelimit.limits.reservations import Reservations
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import DirectoryError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Books(NamedTuple):
+    """What is counted for customers. `reconcile`: compares one's counters with its ledger, by id."""
+
+    reservations: Reservations
+    ledger: Ledger
+    lost: Lost
+    reconcile: Reconciling
 
 
 def _now_s() -> float:
@@ -26,6 +42,7 @@ def _now_s() -> float:
 def admin_routes(
     directory: Directory,
     store: Accepting,
+    books: Books,
     *,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
@@ -35,11 +52,14 @@ def admin_routes(
     Args:
         directory: where customers and keys are.
         store: what they are kept in.
+        books: what was counted for them.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
-    customers = Customers(directory, path=CUSTOMERS, default_limits=default_limits)
-    keys = Keys(directory, path=KEYS, wall_clock_s=wall_clock_s)
+    standings = Standings(directory, books.reservations)
+    customers = Customers(directory, standings, path=CUSTOMERS, default_limits=default_limits)
+    keys = Keys(directory, standings, path=KEYS, wall_clock_s=wall_clock_s)
+    ledger = LedgerDesk(directory, books.ledger, books.lost, books.reconcile)
     endpoints: Mapping[str, Endpoint] = {
         "list_customers": customers.list,
         "create_customer": customers.create,
@@ -52,6 +72,12 @@ def admin_routes(
         "update_key": keys.update,
         "revoke_key": keys.revoke,
         "rotate_key": keys.rotate,
+        "customer_limits": standings.limits,
+        "usage": UsageDesk(directory, books.ledger, wall_clock_s=wall_clock_s).show,
+        "ledger": ledger.rows,
+        "reconcile_ledger": ledger.reconcile,
+        "list_lost": ledger.lost,
+        "release_lost": ledger.release,
         "accept_store": StoreDesk(store).accept,
         "openapi": _openapi,
     }

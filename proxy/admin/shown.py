@@ -35,6 +35,16 @@ _KEY: Final[dict[str, Any]] = {
 }
 
 
+_WARNED: Final[dict[str, Any]] = {
+    "subject": "customer",
+    "id": "acme",
+    "limit": "usd_per_day",
+    "used": 7.5,
+    "maximum": 5.0,
+    "message": "the customer has used 7.5 of usd_per_day, more than 5: requests are refused until it begins anew",
+}
+
+
 class CustomerRecord(Section):
     """A customer. `managed` is `file` for what the configuration file manages: read-only here."""
 
@@ -68,6 +78,35 @@ class KeyRecord(Section):
     previous_until: Moment | None
     managed: Literal["api", "file"]
     created_at: Moment
+
+
+class Warned(Section):
+    """A limit that was lowered below what is used, held amounts included. Dollars are dollars."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WARNED]})
+
+    subject: Literal["customer", "key", "model"]
+    id: str
+    limit: str
+    used: float
+    maximum: float
+    message: str
+
+
+class ChangedCustomer(CustomerRecord):
+    """A customer after a change; `warnings` only where there are some."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_CUSTOMER, "warnings": [_WARNED]}]})
+
+    warnings: tuple[Warned, ...] = ()
+
+
+class ChangedKey(KeyRecord):
+    """A key after a change; `warnings` only where there are some."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
+
+    warnings: tuple[Warned, ...] = ()
 
 
 class KeyWithText(KeyRecord):

@@ -1,1 +1,1 @@
-"""Makes runtime objects of settings; opens nothing and keeps nothing. Only the composer and the commands use it."""
+"""Makes runtime objects of settings, around what the composer has opened. Only the composer and the commands use it."""

@@ -2,12 +2,42 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from proxy.settings.load import Loaded
+from proxy.settings.load import BUILT_IN, Loaded
 from proxy.settings.schema import Settings
 from ratelimit.subjects.secret import make_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Keys that hold from start to end, whatever is configured meanwhile.
+
+    Attributes:
+        local_key: printed for whoever runs it on a laptop; `None` when keys are configured.
+        admin_key_digest: SHA-256 of the admin key.
+        new_admin_key: made at this start, to be printed once; `None` when there was one already.
+    """
+
+    local_key: str | None
+    admin_key_digest: bytes
+    new_admin_key: str | None
+
+
+def kept(loaded: Loaded) -> Kept:
+    """Read them, or make them at the first start.
+
+    Raises:
+        OSError: the data directory cannot be written.
+    """
+    settings = loaded.settings
+    loopback = settings.server.host in ("127.0.0.1", "::1", "localhost")
+    wants_local_key = loaded.source == BUILT_IN or (loopback and not settings.keys)
+    local = local_key(settings) if wants_local_key else None
+    digest, made = admin_key(loaded)
+    return Kept(local, digest, made)
 
 
 def local_key(settings: Settings) -> str:

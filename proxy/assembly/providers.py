@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from providers.registry import REGISTRY, Place
+from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.places import Places
@@ -14,8 +15,11 @@ DEFAULT_REGION: Final = "us-east-1"
 """Signed for where an address was configured and no region."""
 
 
-def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provider]:
-    """The providers that take requests, ready to be called; to be made on the loop that calls them."""
+def providers_of(settings: Settings, sandbox_url: str | None, seat: Seat) -> dict[str, Provider]:
+    """The providers that take requests, ready to be called; to be made on the loop that calls them.
+
+    `seat`: whose part of each provider's places they have.
+    """
     providers: dict[str, Provider] = {}
     for name, provider in settings.providers.items():
         if provider.disabled is not None:
@@ -43,9 +47,15 @@ def providers_of(settings: Settings, sandbox_url: str | None) -> dict[str, Provi
                 timeouts.stall_s,
                 timeouts.total_s,
             ),
-            Places(name, provider.max_in_flight, provider.queue_s) if provider.max_in_flight else None,
+            _places(name, provider, seat),
         )
     return providers
+
+
+def _places(name: str, provider: ProviderSettings, seat: Seat) -> Places | None:
+    if provider.max_in_flight is None:
+        return None
+    return Places(name, seat.part(provider.max_in_flight), provider.queue_s)
 
 
 def _credentials(provider: ProviderSettings) -> Credentials:

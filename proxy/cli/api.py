@@ -21,6 +21,8 @@ Record = Mapping[str, Any]
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 _TIMEOUT_S: Final = 30.0
+LONG_S: Final = 3600.0
+"""For what reads everything there is."""
 _PAGE: Final = 1000  # records per request of a list; the most the server gives
 _URL: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _CLIENT_PATHS: Final = ("/v1", "/admin")
@@ -56,33 +58,49 @@ class Api:
     url: str
     admin_key: str = field(repr=False)
 
-    def call(self, method: str, path: str, body: Record | None = None) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, body: Record | None = None, *, timeout_s: float = _TIMEOUT_S
+    ) -> dict[str, Any]:
         """The members of the answer, none where it has no body.
 
         Args:
             path: from `/admin` on, encoded, query included.
+            timeout_s: how long nothing may come.
 
         Raises:
             Refusal, Unreachable: see there.
         """
+        return self._members(*self._answer(method, path, body, "application/json", timeout_s))
+
+    def text(self, path: str) -> str:
+        """A `GET` whose answer is a text. Raises as `call` does."""
+        status, raw = self._answer("GET", path, None, "text/*", LONG_S)
+        if status != 200:
+            self._members(status, raw)
+            raise self._stranger(status)
+        return raw.decode(errors="replace")
+
+    def _answer(
+        self, method: str, path: str, body: Record | None, accept: str, timeout_s: float
+    ) -> tuple[int, bytes]:
+        """Status and body."""
         parts = urlsplit(self.url)
         assert parts.hostname is not None
         opened = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        connection = opened(parts.hostname, parts.port, timeout=_TIMEOUT_S)
-        headers = {"authorization": f"Bearer {self.admin_key}", "accept": "application/json"}
+        connection = opened(parts.hostname, parts.port, timeout=timeout_s)
+        headers = {"authorization": f"Bearer {self.admin_key}", "accept": accept}
         if body is not None:
             headers["content-type"] = "application/json"
         try:
             sent = None if body is None else orjson.dumps(body)
             connection.request(method, parts.path + path, sent, headers)
             response = connection.getresponse()
-            raw = response.read()
+            return response.status, response.read()
         # UnicodeError: a host whose labels cannot be names.
         except (OSError, HTTPException, UnicodeError) as error:
-            raise Unreachable(f"no answer from {self.url}: {_reason(error)}") from error
+            raise Unreachable(f"no answer from {self.url}: {_reason(error, timeout_s)}") from error
         finally:
             connection.close()
-        return self._members(response.status, raw)
 
     def everything(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """All records of a list, page by page. Raises as `call` does."""
@@ -118,13 +136,13 @@ class Api:
         return Refusal(f"{self.url} answered {status}, and not as Headgate does; is --url right?")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, timeout_s: float) -> str:
     if isinstance(error, RemoteDisconnected):
         return "the connection was closed"
     if isinstance(error, IncompleteRead):
         return "the answer was cut short"
     if isinstance(error, TimeoutError):
-        return f"nothing came for {_TIMEOUT_S:.0f} s"
+        return f"nothing came for {timeout_s:.0f} s"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return "that is no HTTP server" if isinstance(error, HTTPException) else "that is no name of a host"
@@ -281,6 +299,12 @@ def show_list(columns: Mapping[str, Callable[[Record], str]], records: Sequence[
     click.echo(click.style(_line(headings, widths), bold=True))
     for row in rows:
         click.echo(_line(row, widths))
+
+
+def show_warnings(record: Record) -> None:
+    """What the server warned of, a line each, on standard error."""
+    for warning in record.get("warnings", ()):
+        click.echo(f"warning: {_printable(str(warning.get('message')))}", err=True)
 
 
 def show_record(rows: Mapping[str, str]) -> None:

@@ -10,11 +10,11 @@ import orjson
 
 from classifiers.asking.messages import looked_at
 from classifiers.cascade import THRESHOLDS, Cascade, Thresholds, entry, settled
-from classifiers.rules import BadPattern, Rules, own_rule
 from classifiers.scorer import Scorer, load
 from classifiers.types import Ask, Verdict
-from proxy.cli.configuration import WRONG_CONFIGURATION, read_or_exit
-from proxy.settings.schema import DEFAULT_MODES, Classifier, Settings
+from proxy.assembly.classifiers import own_rules
+from proxy.cli.configuration import read_or_exit
+from proxy.settings.schema import DEFAULT_MODES, Settings
 
 _COLUMNS: Final = ("id", "complexity", "task_type", "domain", "confidence", "source", "rule", "tier")
 _WIDTHS: Final = (18, 10, 12, 16, 10, 8, 24, 10)
@@ -42,7 +42,7 @@ def classify(
     tiers = _tiers(settings, mode)
     classifier = settings.routing.classifier
     scorer = load()
-    cascade = Cascade(_rules(classifier), scorer)
+    cascade = Cascade(own_rules(classifier), scorer)
     thresholds = THRESHOLDS.get(mode, Thresholds())
     rows = [("1", looked_at([{"role": "user", "content": text}]))] if path is None else _asks(path)
     out = sys.stdout.buffer
@@ -65,16 +65,6 @@ def _tiers(settings: Settings, mode: str) -> Sequence[str]:
     if mode not in modes:
         raise click.UsageError(f"no mode is called {mode!r}; there are {', '.join(sorted(modes))}")
     return modes[mode]
-
-
-def _rules(classifier: Classifier) -> Rules:
-    own = [own_rule(rule.name, rule.pattern, rule.complexity, rule.task_type) for rule in classifier.rules]
-    try:
-        return Rules(own=own)
-    except BadPattern as problem:
-        at = next(index for index, rule in enumerate(classifier.rules) if rule.name == problem.rule)
-        click.echo(f"problem: routing.classifier.rules[{at}].pattern: {problem.message}", err=True)
-        sys.exit(WRONG_CONFIGURATION)
 
 
 def _asks(path: Path) -> Iterator[tuple[str, Ask]]:

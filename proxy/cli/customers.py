@@ -21,6 +21,7 @@ from proxy.cli.api import (
     show_json,
     show_list,
     show_record,
+    show_warnings,
     state_text,
     tags_text,
 )
@@ -208,3 +209,4 @@ def _show(record: Record, *, as_json: bool) -> None:
         show_json(record)
     else:
         show_record({name: cell(record) for name, cell in _DETAILS.items()})
+        show_warnings(record)

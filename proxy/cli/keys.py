@@ -22,6 +22,7 @@ from proxy.cli.api import (
     show_json,
     show_list,
     show_record,
+    show_warnings,
     state_text,
     tags_text,
 )
@@ -248,3 +249,4 @@ def _show(record: Record, *, as_json: bool) -> None:
         show_json(record)
     else:
         show_record(_rows(record))
+        show_warnings(record)

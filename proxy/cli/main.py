@@ -16,9 +16,11 @@ _COMMANDS: Final = {
     "classify": ("proxy.cli.classify", "Show what requests would be taken for."),
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
+    "ledger": ("proxy.cli.ledger", "Export and check what requests cost."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
     "probe": ("proxy.cli.probe", "Ask a gateway whether it runs or serves, for containers."),
     "store": ("proxy.cli.store", "The store of a running gateway."),
+    "usage": ("proxy.cli.usage", "Show what customers used."),
     "version": ("proxy.cli.version", "Print the version."),
 }
 

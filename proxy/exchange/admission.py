@@ -10,7 +10,7 @@ from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
 from ratelimit.limits.reservations import Mode, Reservations
 from ratelimit.limits.settling import Settlement, Settler
-from ratelimit.limits.types import Account, Claim, Decision, Rate, Refusal, Scope, account
+from ratelimit.limits.types import NO_ROW, Account, Claim, Decision, Rate, Refusal, Row, Scope, account
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.subjects.types import Scope as SubjectScope
 from ratelimit.subjects.types import Subject
@@ -105,7 +105,9 @@ class Admissions:
         self._settler.opened(counts_for, request_id)
         return Admission(headers, counts_for, "held", decision.admitted_us)
 
-    def settle(self, admission: Admission, request_id: str, *, tokens: int, microusd: int) -> None:
+    def settle(
+        self, admission: Admission, request_id: str, *, tokens: int, microusd: int, row: Row = NO_ROW
+    ) -> None:
         """Charge what the request used and give back the rest. Never waits."""
         if admission.account is not None:
             self._settler.settle(
@@ -116,6 +118,7 @@ class Admissions:
                     microusd,
                     admission.mode,
                     admitted_us=admission.admitted_us,
+                    row=row,
                 )
             )
 

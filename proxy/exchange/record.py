@@ -20,7 +20,7 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing.
     """
 
     attempt: Attempt
@@ -31,6 +31,7 @@ class Try:
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
     tokens: int = 0
+    usage: Usage | None = None
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
@@ -52,6 +53,7 @@ class Record:
         key_id, customer_id: who asked.
         client_request_id: the client's own name for it, if it sent one.
         asked: the model or tier named in the request.
+        tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
         first_content_s: when the first content came, 0 before.
@@ -60,7 +62,7 @@ class Record:
 
     __slots__ = (
         "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
-        "outcome", "plan", "request_id", "status", "stream", "tries", "usage",
+        "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +76,7 @@ class Record:
         self._clock = clock
         self.asked = ""
         self.stream = False
+        self.tags: tuple[str, ...] = ()
         self.plan: Plan | None = None
         self.tries: list[Try] = []
         self.usage: Usage | None = None
@@ -109,7 +112,7 @@ class Record:
         current.status = status
         current.elapsed_s = self._clock() - current.began_s
         if usage is not None:
-            self.usage = usage
+            self.usage = current.usage = usage
             current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
 
@@ -164,7 +167,8 @@ class Record:
                     "task_type": verdict.task_type,
                     "confidence": verdict.confidence,
                     "rule": verdict.rule,
-                    "raised": False,
+                    "domain": verdict.domain,
+                    "raised": plan.raised,
                 },
                 "attempts": self.attempts(),
                 "cost_usd": usd(self.cost_microusd),
@@ -222,6 +226,9 @@ class Record:
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier
             fields["headgate.decision.source"] = self.plan.verdict.source
+            fields["headgate.decision.complexity"] = self.plan.verdict.complexity
+            fields["headgate.decision.rule"] = self.plan.verdict.rule
+            fields["headgate.decision.because"] = self.plan.because
         if self.client_request_id is not None:
             fields["headgate.client_request_id"] = self.client_request_id
         if self.usage is not None:

@@ -14,10 +14,13 @@ from proxy.exchange.bounds import Bound, bound, longest_answer
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
+from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.record import Record
+from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_of, plan
+from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, mode_of, plan
 from ratelimit.subjects.types import Subject
 
 JSON: Final = (b"content-type", b"application/json")
@@ -61,19 +64,23 @@ class Exchange:
         self,
         catalogue: Catalogue,
         admissions: Admissions,
+        judge: Judge,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
         default_output_tokens: int,
+        min_confidence: float,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
         # Equal arguments give equal plans, and few differ: names of the catalogue times allow-lists in use.
         self._planned = lru_cache(PLANS_KEPT)(
-            lambda asked, *lists: plan(asked, _named(lists), UNDECIDED, catalogue)
+            lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
         )
+        self._judge = judge
+        self._min_confidence = min_confidence
         self._catalogue = catalogue
         self._admissions = admissions
         self._default_output_tokens = default_output_tokens
@@ -102,8 +109,10 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
+        admission: Admission | None = None
         try:
-            await self._answer(client, arrival, body, record, downstream)
+            request, admission = await self._admitted(client, arrival, body, record)
+            await self._dispatched(client, arrival, request, admission, record, downstream)
         except Refused as refused:
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
@@ -123,30 +132,36 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
+            if admission is not None:
+                self._admissions.settle(
+                    admission,
+                    record.request_id,
+                    tokens=record.tokens,
+                    microusd=record.cost_microusd or 0,
+                    row=row_of(record, self._wall_clock_s()),
+                )
             self._settled.settled(record)
             await downstream.close()
 
-    async def _answer(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, downstream: Downstream
-    ) -> None:
+    async def _admitted(
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record
+    ) -> tuple[Canonical, Admission]:
+        """The request, its plan made and all that it may use held.
+
+        Raises:
+            Refused: it cannot be read, planned or admitted.
+        """
         try:
             request = client.parse(body)
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        chosen = self._plan(request.model, arrival.subject)
+        chosen = self._plan(request, arrival.subject, client)
         if chosen.tier is not None:
             request = request._replace(named=False)
-        chosen = record.plan = self._lanes.fitting(chosen, request, client.operation)
-        request, admission = await self._admit(
-            request, arrival, record, streams=client.operation != "embeddings"
-        )
-        try:
-            await self._dispatched(client, arrival, request, admission, record, downstream)
-        finally:
-            self._admissions.settle(
-                admission, record.request_id, tokens=record.tokens, microusd=record.cost_microusd or 0
-            )
+        record.tags = tags_of(arrival.subject.tags, request.members)
+        record.plan = self._lanes.fitting(chosen, request, client.operation)
+        return await self._admit(request, arrival, record, streams=client.operation != "embeddings")
 
     async def _admit(
         self, request: Canonical, arrival: Arrival, record: Record, *, streams: bool
@@ -211,9 +226,22 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    def _plan(self, asked: str, subject: Subject) -> Plan:
+    def _plan(self, request: Canonical, subject: Subject, client: PlainClient) -> Plan:
+        judgement = self._judged(request) if client.operation != "embeddings" else None
+        if judgement is None:
+            return self._planned_for(request.model, None, subject)
+        wanted = entry(judgement.verdict, judgement.tiers, self._min_confidence)
+        return self._planned_for(request.model, wanted.tier, subject)._replace(
+            verdict=judgement.verdict, raised=wanted.raised
+        )
+
+    def _judged(self, request: Canonical) -> Judgement | None:
+        mode = mode_asked(request.model, self._catalogue)
+        return None if mode is None else self._judge.of(mode, self._catalogue.modes[mode], request.members)
+
+    def _planned_for(self, asked: str, tier: str | None, subject: Subject) -> Plan:
         try:
-            return self._planned(asked, subject.key_models, subject.customer_models)
+            return self._planned(asked, tier, subject.key_models, subject.customer_models)
         except Unroutable as problem:
             raise Refused(problem.code, problem.message, param="model") from None
 

@@ -126,6 +126,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.scope[SCOPE_KEY] = self.client_connection  # type: ignore[typeddict-unknown-key]  # ASGI scopes are open
         super().on_headers_complete()
+        if self.server_state.closing:  # type: ignore[attr-defined]  # ours: see `proxy.http.server`
+            self.cycle.keep_alive = False
         answer = _Answer(self.cycle, self.transport, self.loop)
         self.cycle.transport = cast("asyncio.Transport", answer)
         self.cycle.send = answer.send  # type: ignore[method-assign]  # the task that reads it has not begun yet

@@ -1,11 +1,10 @@
 """Which backends to try, in which order, and why: a function of its arguments.
 
-Today a model's backends run in the catalogue's order and a tier is its list; a verdict is always undecided, so a mode
-means its middle tier.
+Today a model's backends run in the catalogue's order and a tier is its list.
 """
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -17,7 +16,7 @@ AllowLists = Sequence[Collection[str]]
 """Of a key and of its customer, as far as they have one; none means everything may be asked for."""
 
 _PREFIX: Final = "headgate/"
-_POSITION: Final = {"simple": 0, "moderate": 1, "complex": 2}
+POSITION: Final[Mapping[Complexity, int]] = {"simple": 0, "moderate": 1, "complex": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,7 @@ class Verdict:
 
     Attributes:
         source: who decided; `default` means undecided, `named` that nobody had to.
+        domain: what it is about, in the classifiers' words; `general` where none stood out.
     """
 
     source: Literal["rules", "scorer", "micro", "default", "named"]
@@ -33,6 +33,7 @@ class Verdict:
     task_type: str | None = None
     confidence: float | None = None
     rule: str | None = None
+    domain: str | None = None
 
 
 NAMED: Final = Verdict("named")
@@ -55,11 +56,19 @@ class Attempt(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Attempts in order, never empty. `tier` is `None` when a model was named."""
+    """Attempts in order, never empty.
+
+    Attributes:
+        tier: `None` when a model was named.
+        raised: doubt about the verdict moved the tier up.
+        because: why it is not the tier of the verdict alone, in words an operator understands; empty where it is.
+    """
 
     tier: str | None
     verdict: Verdict
     attempts: tuple[Attempt, ...]
+    raised: bool = False
+    because: str = ""
 
 
 class Unroutable(Exception):
@@ -76,19 +85,22 @@ class Unroutable(Exception):
         self.message = message
 
 
-def plan(asked: str, allow_lists: AllowLists, verdict: Verdict, catalogue: Catalogue) -> Plan:
+def plan(
+    asked: str, allow_lists: AllowLists, verdict: Verdict, catalogue: Catalogue, tier: str | None = None
+) -> Plan:
     """Choose.
 
     Args:
         asked: the name in the request: a model, a mode, `headgate/<mode>` or an alias.
         allow_lists: the name must be in each. A mode's name admits every model it may choose, whatever they are called.
         verdict: of the classifiers; looked at when a mode was asked for.
+        tier: of the mode, where it has been settled already.
 
     Raises:
         Unroutable: the name is unknown, or the key may not ask for it.
     """
     model = catalogue.models.get(asked)
-    mode = None if model is not None else mode_of(asked, catalogue)
+    mode = mode_asked(asked, catalogue)
     if model is None and mode is None:
         raise Unroutable("model_not_found", _not_found(asked, allow_lists, catalogue))
     if not all(asked in allowed or mode in allowed for allowed in allow_lists):
@@ -96,7 +108,7 @@ def plan(asked: str, allow_lists: AllowLists, verdict: Verdict, catalogue: Catal
     if model is not None:
         return Plan(None, NAMED, tuple(_attempts(catalogue, (model.id,), "named")))
     assert mode is not None
-    tier = catalogue.modes[mode][_POSITION[verdict.complexity or "moderate"]]
+    tier = tier or catalogue.modes[mode][POSITION[verdict.complexity or "moderate"]]
     attempts = tuple(_attempts(catalogue, catalogue.tiers.get(tier, ()), f"tier={tier}"))
     if not attempts:
         raise Unroutable("model_not_found", f"tier `{tier}` has no model that is configured")
@@ -108,6 +120,11 @@ def mode_of(asked: str, catalogue: Catalogue) -> str | None:
     name = catalogue.aliases.get(asked, asked)
     name = name.removeprefix(_PREFIX)
     return name if name in catalogue.modes else None
+
+
+def mode_asked(asked: str, catalogue: Catalogue) -> str | None:
+    """The mode a request asks for; `None` where its name is a model's, or nobody's."""
+    return None if asked in catalogue.models else mode_of(asked, catalogue)
 
 
 def names(allow_lists: AllowLists, catalogue: Catalogue) -> list[str]:

@@ -4,11 +4,12 @@ Works on plain values, so that these problems are found in the same run as those
 the wrong shape is passed over here; the schema reports it.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from classifiers.asking.messages import asked
+from classifiers.rules import BadPattern, Rules, matches, own_rule
 from providers.registry import REGISTRY
 from proxy.settings.catalogue import reduced_modes
 from proxy.settings.environment import SANDBOX
@@ -166,13 +167,27 @@ def _routing(values: Mapping[str, Any], names: Names) -> Iterator[Problem]:
 
 def _rules(values: Any) -> Iterator[Problem]:
     first_by_name: dict[str, str] = {}
+    compiled = []
     for index, rule in parts(Rule, values):
         at: Location = ("routing", "classifier", "rules", index)
         first = first_by_name.setdefault(rule.name, path_of(at))
         if first != path_of(at):
             yield Problem(path_of((*at, "name")), f'"{rule.name}" is already the name of {first}')
-        if rule.example is not None and not re.search(rule.pattern, rule.example):
-            yield Problem(path_of((*at, "example")), "the pattern does not match its own example")
+        own = own_rule(rule.name, rule.pattern, rule.complexity, rule.task_type)
+        compiled.append(own)
+        if rule.example is not None and not matches(own, asked(rule.example)):
+            yield Problem(path_of((*at, "example")), _not_matched(rule))
+    if compiled:
+        try:
+            Rules(own=compiled)
+        except BadPattern as problem:
+            yield Problem("routing.classifier.rules", problem.message)
+
+
+def _not_matched(rule: Rule) -> str:
+    looked_at = asked(rule.example or "").text
+    seen = "" if looked_at == rule.example else f", of which rules see {looked_at!r}"
+    return f'the pattern of "{rule.name}" does not match its own example{seen}'
 
 
 def _subjects(values: Mapping[str, Any], names: Names) -> Iterator[Problem]:

@@ -75,10 +75,9 @@ _UNTOLD: Final = tuple(
 )
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("server.workers", "one process serves"),
-    Row("server.ops_listen", "health and metrics are served on the main address only"),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
-    Row("records.*", _NO_EFFECT),
+    Row("records.generations_max", _NO_EFFECT),
+    Row("records.generations_days", _NO_EFFECT),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.api_keys", "the first key is used", _several),
     Row("providers.*.api_keys.*.key", _VAULT_NOTE, _starts("vault:")),
@@ -93,8 +92,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.weights", "models are tried in the order of the list"),
     Row("tiers.*.stages", "one model answers"),
-    Row("routing.modes", "requests are undecided, so a mode means its middle tier"),
-    Row("routing.classifier.*", "requests are not classified"),
+    Row("routing.classifier.micro_model", "no model is asked; rules and scorer decide alone"),
+    Row("routing.classifier.micro_timeout_ms", _NO_EFFECT),
     Row("routing.breaker", "no circuit opens"),
     Row("routing.hedge", "no request is hedged"),
     Row("limits.shrink_output", _NO_EFFECT),

@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from classifiers.rules import pattern_problem
 from proxy.settings.secrets import reference_problem
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import AddressError
@@ -140,11 +141,8 @@ def redis_url_problem(text: str) -> str | None:
 
 
 def _pattern_problem(text: str) -> str | None:
-    try:
-        re.compile(text)
-    except re.error as error:
-        return f"is not a pattern: {error.msg}"
-    return None
+    problem = pattern_problem(text)
+    return None if problem is None else f"is not a pattern of RE2: {problem}"
 
 
 def _without_end_slash(text: str) -> str:

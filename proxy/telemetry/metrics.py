@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,6 +17,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+
+from proxy.telemetry.figures import Family, exposition, figures_of
 
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _BY_BACKEND: Final = ("model", "provider")
@@ -53,11 +55,10 @@ class Metrics:
         self._attempts: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
+        self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
-        self._registry = CollectorRegistry()
-        self._registry.register(_Exposition(self))
-        ProcessCollector(registry=self._registry)
+        self._collectors: tuple[Collector, ...] = (_Exposition(self), ProcessCollector(registry=None))
 
     def watch(self, watched: Callable[[], Watched]) -> None:
         """Ask `watched` for what is kept elsewhere, whenever the metrics are read."""
@@ -96,9 +97,17 @@ class Metrics:
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
 
+    def unclassified(self, reason: str) -> None:
+        """A verdict was not reached."""
+        self._unclassified[(reason,)] += 1
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return exposition(self.figures())
+
+    def figures(self) -> list[Family]:
+        """All metrics of this process, for whoever adds up those of several."""
+        return figures_of(self._collectors)
 
     def families(self) -> Iterator[Metric]:
         """The metrics as they stand."""
@@ -121,6 +130,12 @@ class Metrics:
         yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
+        )
+        yield _counter(
+            "headgate_unclassified",
+            "Requests without a verdict for another reason than their own text.",
+            ("reason",),
+            self._unclassified,
         )
         watched = self._watched()
         left = GaugeMetricFamily(

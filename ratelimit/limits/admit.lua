@@ -50,21 +50,6 @@ local function refuse(scope, limit, used, reset_us, retry_us)
   end
 end
 
--- Fit a bucket to a limit that may have changed: what was used of the old one is used up in the new one at most, and
--- what went beyond it stays owed.
-local function capacity_of(scope, place, limit, least)
-  local before = scope[place + 2]
-  leak(scope, place, now)
-  local old_capacity = before > 0 and math.max(least, before) or 0
-  local capacity = limit > 0 and math.max(least, limit) or 0
-  if capacity < old_capacity then
-    local owed = math.max(0, scope[place] - old_capacity)
-    scope[place] = math.min(scope[place], capacity) + owed
-  end
-  scope[place + 2] = limit
-  return capacity
-end
-
 local charges = {}
 local buckets = {{}, {}}
 for place, limits in ipairs(asked) do
@@ -74,7 +59,7 @@ for place, limits in ipairs(asked) do
   for kind, bucket_place in ipairs({1, 4}) do
     local limit = limits[kind + 1]
     if limit >= 0 then
-      local capacity = capacity_of(scope, bucket_place, limit, kind == 1 and 1 or 0)
+      local capacity = fit_bucket(scope, bucket_place, limit, kind == 1 and 1 or 0, now)
       local charge = kind == 1 and (first and 1 or 0) or math.min(minute_tokens, capacity)
       if kind == 2 then
         charges[place] = charge

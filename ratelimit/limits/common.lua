@@ -106,6 +106,21 @@ local function leak(scope, place, now)
   scope[place + 1] = now
 end
 
+-- Fit a bucket to a limit that may have changed, leaked up to `now`: what was used of the old one is used up in the new
+-- one at most, and what went beyond it stays owed. Its capacity.
+local function fit_bucket(scope, place, limit, least, now)
+  local before = scope[place + 2]
+  leak(scope, place, now)
+  local old_capacity = before > 0 and math.max(least, before) or 0
+  local capacity = limit > 0 and math.max(least, limit) or 0
+  if capacity < old_capacity then
+    local owed = math.max(0, scope[place] - old_capacity)
+    scope[place] = math.min(scope[place], capacity) + owed
+  end
+  scope[place + 2] = limit
+  return capacity
+end
+
 -- Add to the windows of a reservation, as far as they are still the scope's: `offset` 1 for tokens spent, 2 for
 -- micro-dollars spent, 3 and 4 for what is held.
 local function add(scope, reservation, offset, amount)

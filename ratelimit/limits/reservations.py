@@ -3,14 +3,30 @@
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, cast
 
-from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Level, Limit, Rate, Refusal
+from ratelimit.limits.types import (
+    LIMITS,
+    NO_ROW,
+    Account,
+    Claim,
+    Decision,
+    Level,
+    Limit,
+    Look,
+    Rate,
+    Refusal,
+    Row,
+    Window,
+)
 from ratelimit.store import keys as spelled
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 
 _ADMIT: Final = load_script("ratelimit.limits", "admit", prelude="common")
-_SETTLE: Final = load_script("ratelimit.limits", "settle", when_full=True, prelude="common")
+_SETTLE: Final = load_script(
+    "ratelimit.limits", "settle", when_full=True, prelude=("common", "ratelimit.ledger:rows")
+)
 _RENEW: Final = load_script("ratelimit.limits", "renew", when_full=True, prelude="common")
+_LOOK: Final = load_script("ratelimit.limits", "look", when_full=True, prelude="common")
 
 HOLD_S: Final = 28.0
 """How long a reservation is held without being renewed: slots and rates of a dead gateway are back within 30 s."""
@@ -20,6 +36,10 @@ MARK_S: Final = 3600.0
 
 Mode = Literal["held", "unheld", "void"]
 _MICRO: Final = 1_000_000
+ROWS_KEPT_DAYS: Final = 30
+FIGURES_KEPT_DAYS: Final = 400
+"""Of a day's figures: a year, and time to look at it."""
+_DAY_S: Final = 86_400
 
 
 class Settled(NamedTuple):
@@ -32,10 +52,12 @@ class Settled(NamedTuple):
 class Reservations:
     """The gate that every request of a customer passes. Raises StoreUnavailable when the store is away."""
 
-    __slots__ = ("_store",)
+    __slots__ = ("_rows_kept_us", "_store")
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, rows_kept_days: int = ROWS_KEPT_DAYS) -> None:
+        """`rows_kept_days`: how long the ledger keeps rows before it keeps their sums alone; 0: not at all."""
         self._store = store
+        self._rows_kept_us = rows_kept_days * _DAY_S * _MICRO
 
     async def admit(
         self, account: Account, claim: Claim, *, soft_ratio: float, hold_s: float = HOLD_S
@@ -70,20 +92,22 @@ class Reservations:
         *,
         tokens: int,
         microusd: int,
-        row: bytes = b"",
+        row: Row = NO_ROW,
         mode: Mode = "held",
         uncertain: bool = False,
         admitted_us: int = 0,
     ) -> Settled:
         """Give back what is held and charge what was used, to the windows of the admission. Once only.
 
+        The row is written, and what is older than rows are kept becomes a closing balance, in the same script.
+
         Args:
             tokens: input and output.
-            row: of the ledger; nothing is written without one.
+            row: of the ledger; without one the sums are kept all the same. `void` leaves nothing.
             mode: `held` does nothing where nothing is held; `unheld` books a request that ran while the store was
                 away; `void` gives everything back, the request too.
             uncertain: a call that would hold it may still be on its way.
-            admitted_us: for `unheld`: when it ran, microseconds since the epoch.
+            admitted_us: when it was admitted, microseconds since the epoch; for what is not held any more.
         """
         marked = uncertain or mode != "held"
         reply = await self._store.run(
@@ -92,6 +116,7 @@ class Reservations:
                 *_keys(account.customer_id),
                 spelled.over(account.customer_id, reservation_id),
                 spelled.ledger(account.customer_id),
+                spelled.closing(account.customer_id),
             ),
             (
                 reservation_id,
@@ -102,7 +127,12 @@ class Reservations:
                 0 if mode == "void" else tokens,
                 0 if mode == "void" else microusd,
                 admitted_us,
-                b"" if mode == "void" else row,
+                row.text,
+                self._rows_kept_us,
+                spelled.figures(account.customer_id),
+                row.group,
+                b"[%s]" % b",".join(b"%d" % figure for figure in row.figures),
+                FIGURES_KEPT_DAYS * _DAY_S,
             ),
         )
         now, over = cast("list[int]", reply)
@@ -119,6 +149,28 @@ class Reservations:
         )
         return [each.decode() for each in cast("list[bytes]", reply)]
 
+    async def look(self, account: Account) -> tuple[Look, ...]:
+        """What each scope of the account has used, in its order. One round trip; nothing is counted."""
+        reply = await self._store.run(
+            _LOOK, _keys(account.customer_id), (self._store.offset_us, account.limits_json)
+        )
+        now_us, day_us, month_us, scopes = cast("tuple[int, int, int, list[list[int]]]", reply)
+        return tuple(
+            Look(
+                scope,
+                now_us,
+                minute_requests,
+                minute_tokens,
+                in_flight,
+                _window(windows[:4], day_us / _MICRO),
+                _window(windows[4:8], month_us / _MICRO),
+                _window(windows[8:], None),
+            )
+            for scope, (minute_requests, minute_tokens, in_flight, *windows) in zip(
+                account.scopes, scopes, strict=True
+            )
+        )
+
 
 def _keys(customer_id: str) -> tuple[str, str, str, str]:
     return (
@@ -127,6 +179,11 @@ def _keys(customer_id: str) -> tuple[str, str, str, str]:
         spelled.due(customer_id),
         spelled.lost(customer_id),
     )
+
+
+def _window(figures: list[int], ends_after_s: float | None) -> Window:
+    spent_tokens, spent_microusd, held_tokens, held_microusd = figures
+    return Window(spent_tokens, spent_microusd, held_tokens, held_microusd, ends_after_s)
 
 
 def _decision(account: Account, reply: list[int]) -> Decision:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ratelimit.limits.reservations import HOLD_S, Mode, Reservations
-from ratelimit.limits.types import Account
+from ratelimit.limits.types import NO_ROW, Account, Row
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 
 RENEWED_EVERY_S: Final = HOLD_S / 3
@@ -29,6 +29,7 @@ class Settlement:
     mode: Mode = "held"
     uncertain: bool = False
     admitted_us: int = 0
+    row: Row = NO_ROW
 
 
 class Settler:
@@ -128,6 +129,7 @@ class Settler:
                 mode=each.mode,
                 uncertain=each.uncertain,
                 admitted_us=each.admitted_us,
+                row=each.row,
             )
         except StoreUnavailable:
             return False

@@ -170,3 +170,90 @@ class Decision(NamedTuple):
     tokens: Rate | None
     soft: Level | None
     refusal: Refusal | None
+
+
+class Row(NamedTuple):
+    """What is kept of a request that ran.
+
+    Attributes:
+        text: of the ledger, opaque; empty where only its sums are to be kept.
+        group: what its figures are counted under for its day; a JSON array whose fourth member is the tags.
+        figures: whole numbers, always as many.
+    """
+
+    text: bytes
+    group: bytes
+    figures: tuple[int, ...]
+
+
+NO_ROW: Final = Row(b"", b"", ())
+
+
+class Window(NamedTuple):
+    """A day, a month, or for ever. `held`: for requests under way. `ends_after_s`: `None` for ever."""
+
+    spent_tokens: int
+    spent_microusd: int
+    held_tokens: int
+    held_microusd: int
+    ends_after_s: float | None
+
+
+class Look(NamedTuple):
+    """What one scope has used.
+
+    Attributes:
+        at_us: the server's clock, microseconds since the epoch.
+        minute_requests, minute_tokens: of the rates, what has not come back yet.
+    """
+
+    scope: Scope
+    at_us: int
+    minute_requests: int
+    minute_tokens: int
+    in_flight: int
+    day: Window
+    month: Window
+    total: Window
+
+
+class Standing(NamedTuple):
+    """How one limit stands: requests, tokens or micro-dollars.
+
+    Attributes:
+        used: what is held for requests under way included.
+        held: that part of it.
+        remaining: never below 0, although `used` may be above a limit that was lowered.
+        reset_after_s: until the limit begins anew, or a rate's bucket is full; `None` where that never happens.
+    """
+
+    limit: Limit
+    maximum: float
+    used: int
+    held: int
+    remaining: float
+    reset_after_s: float | None
+
+
+def standings(look: Look, limits: Mapping[str, float] | None = None) -> tuple[Standing, ...]:
+    """How the limits of a scope stand, those of `limits` instead where given; dollars in micro-dollars."""
+    given = look.scope.limits if limits is None else limits
+    return tuple(_standing(look, limit, given[limit]) for limit in LIMITS if limit in given)
+
+
+def _standing(look: Look, limit: Limit, value: float) -> Standing:
+    maximum = _figure(limit, value)
+    held = 0
+    reset_after_s: float | None = None
+    if limit == "in_flight":
+        used = held = look.in_flight
+    elif limit.endswith("_per_minute"):
+        used = look.minute_requests if limit.startswith("requests") else look.minute_tokens
+        reset_after_s = used * 60 / maximum if maximum else None
+    else:
+        window = {"day": look.day, "month": look.month, "total": look.total}[limit.rpartition("_")[2]]
+        dollars = limit.startswith("usd_")
+        held = window.held_microusd if dollars else window.held_tokens
+        used = held + (window.spent_microusd if dollars else window.spent_tokens)
+        reset_after_s = window.ends_after_s
+    return Standing(limit, maximum, used, held, max(0, maximum - used), reset_after_s)

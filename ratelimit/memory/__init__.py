@@ -1,1 +1,1 @@
-"""Expiring blobs: generations, affinity, verdicts, stored responses. Planned."""
+"""Expiring blobs: conversations, verdicts, later generations and stored responses. What they hold is not known here."""

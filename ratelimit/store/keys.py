@@ -3,7 +3,9 @@
 Everything begins with `hg:`. Keys used together share a hash tag, so that they live on one cluster node: the
 directory and health have their own, all that is counted for a customer has the customer's id.
 
-Permanent keys: those of the directory (customers and keys) and the store's identity. Every other key has an expiry.
+Permanent keys: those of the directory (customers and keys), the store's identity, and a customer's totals (`use`,
+`closing`, what is `lost`, the ledger with its own retention): they go 400 days after the customer was deleted. Every
+other key has an expiry.
 """
 
 from typing import Final
@@ -28,6 +30,10 @@ FILE_CUSTOMERS: Final = "hg:{directory}:file-customers"
 """Set: ids of the customers managed by the configuration file."""
 FILE_KEYS: Final = "hg:{directory}:file-keys"
 """Set: ids of the keys managed by the configuration file."""
+DELETED_CUSTOMERS: Final = "hg:{directory}:deleted-customers"
+"""Sorted set: ids of deleted customers whose totals are still kept, by when they were deleted (s)."""
+KEEPING: Final = "hg:{store}:keeping"
+"""String: a gateway is looking after ledgers nobody writes to; expires with the hour."""
 
 # What the next two begin; scripts that meet several keys add the rest.
 FORMER_SECRETS: Final = "hg:{directory}:former:"
@@ -101,6 +107,34 @@ def over(customer_id: str, reservation_id: str) -> str:
     return f"hg:{{{customer_id}}}:over:{reservation_id}"
 
 
+# What `over` begins; scripts that meet several reservations add the rest.
+def marks(customer_id: str) -> str:
+    return f"hg:{{{customer_id}}}:over:"
+
+
 def ledger(customer_id: str) -> str:
-    """Stream: a row per settled request."""
+    """Stream: a row per settled request. Rows leave when they are older than rows are kept; see `closing`."""
     return f"hg:{{{customer_id}}}:ledger"
+
+
+def remembered(customer_id: str, kind: str, digest: str) -> str:
+    """String: a blob that is kept for a while. Expires."""
+    return f"hg:{{{customer_id}}}:memory:{kind}:{digest}"
+
+
+def remembered_index(customer_id: str, kind: str) -> str:
+    """Sorted set: digest of each `remembered` blob -> when it expires, ms. Expires with the last of them."""
+    return f"hg:{{{customer_id}}}:memory-index:{kind}"
+
+
+def closing(customer_id: str) -> str:
+    """Hash: scope -> sums of rows that have left the ledger (packed), and `through`. Permanent: it holds totals."""
+    return f"hg:{{{customer_id}}}:closing"
+
+
+def figures(customer_id: str) -> str:
+    """What the keys of a day's figures begin with; scripts add the day, days since 1970-01-01.
+
+    Hash: group (JSON) -> figures (packed). Expires 400 days after its first.
+    """
+    return f"hg:{{{customer_id}}}:figures:"

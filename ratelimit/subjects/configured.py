@@ -110,7 +110,12 @@ class Configured:
                 if record != raw:
                     arguments += (customer.id, record)
             if arguments:
-                names = (spelled.CUSTOMERS, spelled.CUSTOMER_IDS, spelled.FILE_CUSTOMERS)
+                names = (
+                    spelled.CUSTOMERS,
+                    spelled.CUSTOMER_IDS,
+                    spelled.FILE_CUSTOMERS,
+                    spelled.DELETED_CUSTOMERS,
+                )
                 await self._store.run(_PUT_CUSTOMERS, names, arguments)
 
     async def _put_keys(self, records: dict[str, Key]) -> None:

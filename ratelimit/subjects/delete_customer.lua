@@ -1,15 +1,16 @@
 -- KEYS: 1 customers (hash), 2 customer ids (sorted set), 3 keys (hash), 4 key ids (sorted set), 5 digests (hash),
---       6 customer keys (sorted set), 7 file customers (set), 8 file keys (set)
+--       6 customer keys (sorted set), 7 file customers (set), 8 file keys (set),
+--       9 deleted customers (sorted set: id -> deleted_s)
 -- ARGV: 1 customer id, 2 record as it was read (JSON), 3 how long texts of keys made over the API are known as
 --       revoked (s), 4 what former secrets begin with, 5 what previous secrets begin with,
---       6... ids of keys that the configuration file holds
+--       6 now (s), 7... ids of keys that the configuration file holds
 -- Result: 1 deleted with all its keys; 0 the record is no longer what was read; the id of a key (string) that the
 --         file holds and that therefore keeps its customer. Nothing was changed unless 1.
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return 0
 end
 local held = {}
-for index = 6, #ARGV do
+for index = 7, #ARGV do
   held[ARGV[index]] = true
 end
 -- '!' follows the space in byte order: the range is exactly the members that begin with the id and a space.
@@ -46,4 +47,5 @@ end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('SREM', KEYS[7], ARGV[1])
+redis.call('ZADD', KEYS[9], ARGV[6], ARGV[1])
 return 1

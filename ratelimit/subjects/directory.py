@@ -38,9 +38,12 @@ _CREATE_CUSTOMER: Final = load_script("ratelimit.subjects", "create_customer")
 _CREATE_KEY: Final = load_script("ratelimit.subjects", "create_key")
 _DELETE_CUSTOMER: Final = load_script("ratelimit.subjects", "delete_customer")
 _DELETE_KEY: Final = load_script("ratelimit.subjects", "delete_key")
+_FORGET_DELETED: Final = load_script("ratelimit.subjects", "forget_deleted")
 _LIST: Final = load_script("ratelimit.subjects", "list", writes=False)
 _REPLACE: Final = load_script("ratelimit.subjects", "replace")
 _ROTATE_KEY: Final = load_script("ratelimit.subjects", "rotate_key")
+
+_IDS_AT_ONCE: Final = 1000
 
 # A change is made on what was read and written only if that still stands. Administrators do not collide
 # often; this many times in a row never.
@@ -99,7 +102,7 @@ class Directory:
         )
         made = await self._store.run(
             _CREATE_CUSTOMER,
-            (spelled.CUSTOMERS, spelled.CUSTOMER_IDS),
+            (spelled.CUSTOMERS, spelled.CUSTOMER_IDS, spelled.DELETED_CUSTOMERS),
             (customer.id, encode_customer(customer)),
         )
         if not made:
@@ -239,6 +242,9 @@ class Directory:
     async def delete_customer(self, customer_id: str) -> None:
         """Remove a customer and all its keys; nothing of either is kept but digests, for `_REVOKED_KNOWN_S`.
 
+        What was counted for it stays for those who look after that: its id is among `known_ids` until
+        `forget_deleted`, or for good when it is made again.
+
         Raises:
             NotFound: there is none.
             ManagedByFile: the file holds the customer or one of its keys; `kind` and `id` say which.
@@ -258,6 +264,7 @@ class Directory:
                     spelled.CUSTOMER_KEYS,
                     spelled.FILE_CUSTOMERS,
                     spelled.FILE_KEYS,
+                    spelled.DELETED_CUSTOMERS,
                 ),
                 (
                     customer_id,
@@ -265,6 +272,7 @@ class Directory:
                     _REVOKED_KNOWN_S,
                     spelled.FORMER_SECRETS,
                     spelled.PREVIOUS_SECRETS,
+                    self._wall_clock_s(),
                     *self.configured.key_ids_of(customer_id),
                 ),
             )
@@ -307,6 +315,35 @@ class Directory:
             ):
                 return
         raise StoreUnavailable(f"key `{key_id}` keeps being changed by others")
+
+    async def is_known(self, customer_id: str) -> bool:
+        """Whether there is such a customer, or what was counted for it is still kept."""
+        if not is_id(customer_id):
+            return False
+        if await self._store.call("HEXISTS", spelled.CUSTOMERS, customer_id):
+            return True
+        return await self._store.call("ZSCORE", spelled.DELETED_CUSTOMERS, customer_id) is not None
+
+    async def known_ids(self, after: str | None) -> list[str]:
+        """Some ids of customers behind `after` in byte order, deleted ones among them; none at the end."""
+        start = "-" if after is None else f"({after}"
+        reply = await self._store.call(
+            "ZRANGE", spelled.CUSTOMER_IDS, start, "+", "BYLEX", "LIMIT", 0, _IDS_AT_ONCE
+        )
+        living = [each.decode() for each in cast("list[bytes]", reply)]
+        last = living[-1] if len(living) == _IDS_AT_ONCE else None
+        gone = cast("list[bytes]", await self._store.call("ZRANGE", spelled.DELETED_CUSTOMERS, 0, -1))
+        deleted = [
+            name
+            for name in (each.decode() for each in gone)
+            if (after is None or name > after) and (last is None or name < last)
+        ]
+        return sorted({*living, *deleted})
+
+    async def forget_deleted(self, before_s: float) -> list[str]:
+        """Ids of customers deleted before a moment, 1000 at most; from now on they are not known."""
+        reply = await self._store.run(_FORGET_DELETED, (spelled.DELETED_CUSTOMERS,), (before_s, _IDS_AT_ONCE))
+        return [each.decode() for each in cast("list[bytes]", reply)]
 
     def _key(self, raw: bytes) -> Key:
         """The record; an overlap that has ended is none."""

@@ -81,7 +81,7 @@ LAUNCHERS: Mapping[str, Callable[[int, int, Path], Launch]] = {"headgate": headg
 def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, object]:
     """A gateway as in real use: a price, a customer and a key whose limits are asked each time, JSON logs."""
     return {
-        "server": {"host": "127.0.0.1", "port": port, "data_dir": str(folder / "data")},
+        "server": {"host": "127.0.0.1", "port": port, "lame_duck_s": 0, "data_dir": str(folder / "data")},
         "redis": {"url": "embedded"},
         "log": {"level": "info", "format": "json"},
         "providers": {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ratelimit.store.keys import former_secret
+from ratelimit.store.keys import DELETED_CUSTOMERS, former_secret
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import AlreadyExists, InvalidRecord, ManagedByFile, NotFound, UnknownCustomer
@@ -285,14 +285,15 @@ async def test_deleted_key_leaves_nothing(directory: Directory, lookup: Lookup, 
 
 
 async def test_deleted_customer_takes_its_keys(directory: Directory, lookup: Lookup, store: Store) -> None:
-    """Nothing is kept of a deleted customer and its keys but that their texts are revoked; others keep theirs."""
+    """Of a deleted customer the id is kept, of its keys that their texts are revoked; others keep theirs."""
     await directory.create_customer(NewCustomer("ab"))
     _, other = await directory.create_key(NewKey("ab"))
     before = await everything(store)
     await directory.create_customer(NewCustomer("a"))
     secrets = [(await directory.create_key(NewKey("a")))[1] for _ in range(3)]
     await directory.delete_customer("a")
-    assert {**before, **revoked(*secrets)} == await everything(store)
+    deleted = {DELETED_CUSTOMERS.encode(): [b"a"]}
+    assert {**before, **revoked(*secrets), **deleted} == await everything(store)
     assert [None] * 3 == [await lookup.find(secret) for secret in secrets]
     assert await lookup.find(other) is not None
     with pytest.raises(NotFound):
@@ -452,3 +453,22 @@ async def test_impossible_files(
         await directory.sync_configured(customers, keys, default_limits={})
     assert {} == await everything(store)
     assert not directory.configured.holds_key("k1")
+
+
+async def test_deleted_customers_stay_known(directory: Directory, wall: Clock) -> None:
+    """What was counted for them can be found until they are forgotten, and goes on when they are made again."""
+    names = ["a", "b", "c", "d"]
+    for name in names:
+        await directory.create_customer(NewCustomer(name))
+    for name in ("a", "c", "d"):
+        await directory.delete_customer(name)
+    assert names == await directory.known_ids(None)
+    assert ["c", "d"] == await directory.known_ids("b")
+    assert [] == await directory.known_ids("d")
+    assert [True, True, False] == [await directory.is_known(name) for name in ("a", "b", "x")]
+    await directory.create_customer(NewCustomer("c"))
+    await directory.sync_configured([NewCustomer("d")], [], default_limits={})
+    assert [] == await directory.forget_deleted(wall())
+    assert ["a"] == await directory.forget_deleted(wall() + 1)
+    assert ["b", "c", "d"] == await directory.known_ids(None)
+    assert not await directory.is_known("a")

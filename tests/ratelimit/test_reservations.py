@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ratelimit.limits.reservations import HOLD_S, Mode, Reservations, Settled
-from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Scope, account
+from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Row, Scope, account
 from ratelimit.store import keys as spelled
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreUnavailable
@@ -19,6 +19,7 @@ from tests.support.valkey import PrivateServer
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 NAMES: tuple[str, ...] = LIMITS
+ROW = Row(b"[]", b'["k", "gpt-5", "some/gpt-5", []]', (1, 100))
 EMPTY = dict.fromkeys(NAMES, 0.0)
 EACH_ONE = dict.fromkeys(NAMES, 5.0)
 EACH_ONE |= {limit: 500.0 for limit in NAMES if "tokens" in limit}
@@ -61,7 +62,7 @@ class Gate:
         self, of: Account, name: str, tokens: int = 100, microusd: int = 10, mode: Mode = "held", **more: Any
     ) -> Settled:
         return await self.reservations.settle(
-            of, name, tokens=tokens, microusd=microusd, mode=mode, row=b"{}", **more
+            of, name, tokens=tokens, microusd=microusd, mode=mode, row=ROW, **more
         )
 
     async def rows(self) -> int:

@@ -1,7 +1,11 @@
-"""Random lives of requests beside a plain model of the promise: never above a limit, nothing leaks, nothing is lost."""
+"""Random lives of requests beside a plain model of the promise: never above a limit, nothing leaks, nothing is lost.
+
+After every step counters equal facts equal ledger: closing balances, rows and what dead gateways had held.
+"""
 
 import asyncio
 from collections.abc import Coroutine
+from time import time_ns
 from typing import Any, TypeVar
 
 import orjson
@@ -9,8 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import HOLD_S, Reservations
-from ratelimit.limits.types import Account, Claim, Scope, account
+from ratelimit.limits.types import Account, Claim, Row, Scope, account
 from ratelimit.store import keys as spelled
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
@@ -26,8 +33,8 @@ Result = TypeVar("Result")
 class Life(RuleBasedStateMachine):
     """One customer with two keys. Totals in micro-dollars; a request holds a bound and uses up to it, rarely more.
 
-    `held` and `gone` are the reservations under way and those of dead gateways, with their bounds; `spent` is what
-    has been settled.
+    `held` and `gone` are the reservations under way and those of dead gateways, with their bounds; `freed` those of
+    dead gateways that were released; `spent` is what has been settled. Rows are kept for a day.
     """
 
     server: PrivateServer
@@ -40,10 +47,9 @@ class Life(RuleBasedStateMachine):
         self.limit = 1000
         self.held: dict[str, int] = {}
         self.gone: dict[str, int] = {}
+        self.freed: dict[str, int] = {}
         self.spent = 0
         self.rows = 0
-        self.over = 0
-        self.settled: list[str] = []
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(work)
@@ -55,7 +61,9 @@ class Life(RuleBasedStateMachine):
         )
         self.run(self.store.open())
         self.run(self.store.call("FLUSHALL"))
-        self.reservations = Reservations(self.store)
+        self.reservations = Reservations(self.store, rows_kept_days=1)
+        self.lost = Lost(self.store, rows_kept_days=1)
+        self.ledger = Ledger(self.store, rows_kept_days=1)
 
     def teardown(self) -> None:
         try:
@@ -104,7 +112,6 @@ class Life(RuleBasedStateMachine):
         """A provider reports more than was held."""
         name = data.draw(st.sampled_from(sorted(self.held)))
         bound = self.held.pop(name)
-        self.over += 7
         assert self.finish(name, bound + 7)
 
     @precondition(lambda self: self.held)
@@ -135,6 +142,35 @@ class Life(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.gone)))
         self.finish(name, int(self.gone.pop(name) * share))
 
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data(), everything=st.booleans())
+    def released(self, data: st.DataObject, *, everything: bool) -> None:
+        """An operator gives back what dead gateways had held."""
+        names = sorted(self.gone)
+        if not everything:
+            names = sorted(data.draw(st.sets(st.sampled_from(names), min_size=1)))
+        done = self.run(self.lost.release("acme", [] if everything else [*names, "unknown"]))
+        assert {(name, self.gone[name]) for name in names} == {
+            (each.reservation_id, each.microusd) for each in done
+        }
+        for name in names:
+            self.freed[name] = self.gone.pop(name)
+            self.rows += 1
+
+    @precondition(lambda self: self.freed)
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def late_after_release(self, data: st.DataObject, share: float) -> None:
+        """A gateway that only hung settles what was released: it is booked, once."""
+        name = data.draw(st.sampled_from(sorted(self.freed)))
+        used = int(self.freed.pop(name) * share)
+        self.finish(name, used)
+        assert not self.run(self.settle_call(name, used)).now
+
+    @rule()
+    def trimmed(self) -> None:
+        """What the background does where nobody settles."""
+        self.run(self.ledger.trim("acme"))
+
     @rule(limit=st.integers(0, 2000))
     def limit_changes(self, limit: int) -> None:
         self.limit = limit
@@ -150,15 +186,32 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def counters_are_facts(self) -> None:
-        """What the store counts is what the model knows."""
+        """What the store counts is what the model knows, and the ledger, scope by scope, is both."""
         if not hasattr(self, "store"):
             return
-        raw = self.run(self.store.call("XLEN", spelled.ledger("acme")))
-        assert self.rows == raw
+        lost = self.run(self.lost.listed("acme"))
+        assert self.gone == {each.reservation_id: each.microusd for each in lost}
+        look = self.run(self.reservations.look(self.who("k1")))[0]
+        assert (self.spent + sum(self.gone.values()), sum(self.held.values())) == (
+            look.total.spent_microusd,
+            look.total.held_microusd,
+        )
+        assert len(self.held) == look.in_flight
+        books = self.run(reconcile(self.store, "acme"))
+        assert () == books.differences
+        assert self.spent == books.booked.microusd + books.closed.microusd
+        assert sum(self.gone.values()) == books.lost.microusd
+        assert books.rows <= self.rows
 
     def settle_call(self, name: str, used: int) -> Any:
-        row = orjson.dumps({"id": name})
-        return self.reservations.settle(self.who("k1"), name, tokens=used, microusd=used, row=row)
+        row = Row(orjson.dumps([name]), b'["k", "m", "b", []]', (1, used))
+        return self.reservations.settle(
+            self.who("k1"), name, tokens=used, microusd=used, row=row, admitted_us=self.now_us()
+        )
+
+    def now_us(self) -> int:
+        """When what is not held any more is taken to have been admitted."""
+        return time_ns() // 1000 + self.offset.us
 
     def finish(self, name: str, used: int) -> bool:
         settled = self.run(self.settle_call(name, used))
@@ -175,9 +228,6 @@ class Life(RuleBasedStateMachine):
         self.held, self.gone = {}, {}
         for names in (spelled.held, spelled.lost, spelled.due):
             assert 0 == self.run(self.store.call("EXISTS", names("acme")))
-        entries: Any = self.run(self.store.call("XRANGE", spelled.ledger("acme"), "-", "+"))
-        rows = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
-        assert self.spent == sum(int(row[b"microusd"]) for row in rows)
         self.limit = self.spent + 5
         claim = Claim("last", 1, tokens=0, microusd=6, minute_tokens=0)
         refused = self.run(self.reservations.admit(self.who("k3"), claim, soft_ratio=0.8)).refusal

@@ -63,7 +63,7 @@ def running(
     directory: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None
 ) -> Iterator[RunningGateway]:
     """Start a gateway in `directory` and stop it (SIGTERM) afterwards."""
-    server = {"data_dir": str(directory / "data"), "drain_s": 2, **config.get("server", {})}
+    server = {"data_dir": str(directory / "data"), "lame_duck_s": 0, "drain_s": 2, **config.get("server", {})}
     path = directory / "headgate.yaml"
     path.write_text(yaml.safe_dump({"log": {"format": "json"}, **config, "server": server}))
     log = directory / "log.jsonl"

@@ -31,6 +31,9 @@ LOG_FIELDS = {
     "headgate.cost_usd",
     "headgate.tier",
     "headgate.decision.source",
+    "headgate.decision.complexity",
+    "headgate.decision.rule",
+    "headgate.decision.because",
     "headgate.usage.cache_read_tokens",
     "headgate.usage.estimated",
     "gen_ai.request.model",
@@ -163,7 +166,7 @@ async def test_the_block(place: Site, *, stream: bool) -> None:
     }
     assert members | {"overhead_ms"} == block.keys()
     assert ("balanced", "test-model", "second") == (block["tier"], block["model"], block["provider"])
-    decision = {"source", "complexity", "task_type", "confidence", "rule", "raised"}
+    decision = {"source", "complexity", "task_type", "confidence", "rule", "domain", "raised"}
     assert decision == block["decision"].keys()
     attempts = [{name: each[name] for name in each if name != "ms"} for each in block["attempts"]]
     first = {

@@ -27,6 +27,7 @@ ANSWERS_WITHIN_S = 10.0  # generous: a second is usual
 ENDS_WITHIN_S = 15.0
 LAST_WORDS = '"messages"'  # of the greeting, when there is a local key
 SANDBOX = {
+    "server": {"lame_duck_s": 0},
     "providers": {"sandbox": {"adapter": "sandbox"}},
     "models": [
         {
@@ -159,7 +160,7 @@ async def test_on_a_fresh_machine(tmp_path: Path) -> None:
         assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
         assert any("hg-admin-" in line for line in started.greeting)
         assert any("curl -N" in line for line in started.greeting)
-        started.process.terminate()
+        started.process.send_signal(signal.SIGINT)
         assert 0 == started.process.wait(ENDS_WITHIN_S)
     with serve(tmp_path, "--port", "0") as started:
         assert key == started.printed("key")

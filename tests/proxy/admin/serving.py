@@ -7,18 +7,22 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
-import uvicorn
 from starlette.routing import Router
 
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Books, admin_routes
 from proxy.http.door import Door
-from proxy.http.protocol import Protocol
+from proxy.http.server import HttpServer
+from ratelimit.ledger.ledger import Ledger
+from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.lost import Lost
+from ratelimit.limits.reservations import Reservations
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -58,6 +62,15 @@ class Gateway:
     log: Log
 
 
+def books_of(store: Store) -> Books:
+    return Books(
+        Reservations(store),
+        Ledger(store, rows_kept_days=30),
+        Lost(store),
+        partial(reconcile, store),
+    )
+
+
 @asynccontextmanager
 async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     """The admin API on an emptied store."""
@@ -74,7 +87,9 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         key_grace_s=300,
     )
     log = Log()
-    routes = admin_routes(directory, store, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S)
+    routes = admin_routes(
+        directory, store, books_of(store), default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S
+    )
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:
@@ -185,18 +200,14 @@ class Served:
             async with gateway(server.url) as self.gateway:
                 listener = socket.create_server(("127.0.0.1", 0))
                 self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                config = uvicorn.Config(
-                    self.gateway.app,
-                    http=Protocol,
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    timeout_graceful_shutdown=1,
-                )
-                uvicorn_server = uvicorn.Server(config)
-                self._stop = lambda: setattr(uvicorn_server, "should_exit", True)
-                self._started.set()
-                await uvicorn_server.serve(sockets=[listener])
+                http_server = HttpServer(self.gateway.app)
+                over = asyncio.Event()
+                self._stop = lambda: self.loop.call_soon_threadsafe(over.set)
+                async with http_server.running():
+                    await http_server.listen(listener)
+                    self._started.set()
+                    await over.wait()
+                    await http_server.close(1, at_once=over)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -14,6 +14,8 @@ from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
 from proxy.admin.routes import admin_routes
 from proxy.admin.shown import (
+    ChangedCustomer,
+    ChangedKey,
     CustomerList,
     CustomerRecord,
     ErrorAnswer,
@@ -22,9 +24,11 @@ from proxy.admin.shown import (
     KeyWithText,
     StoreAccepted,
 )
+from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
-from tests.proxy.admin.serving import Caller, Gateway
+from tests.proxy.admin.booking import book, lose, record
+from tests.proxy.admin.serving import Caller, Gateway, books_of
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -50,7 +54,9 @@ def test_it_is_valid() -> None:
 
 def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
     """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
-    routes: list[Route] = admin_routes(served.directory, served.store, default_limits={})
+    routes: list[Route] = admin_routes(
+        served.directory, served.store, books_of(served.store), default_limits={}
+    )
     mounted = {
         (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
     }
@@ -92,22 +98,31 @@ def test_refusals_have_the_statuses_of_the_error_table() -> None:
         assert ("requestBody" in operation) == ("415" in responses)
 
 
-async def test_answers_are_as_described(call: Caller) -> None:
+async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
     """Real answers hold exactly the members that are described, with the statuses that are."""
     said = {"id": "acme", "limits": {"in_flight": 1}, "models": ["a"], "metadata": {"a": 1}, "tags": ["t"]}
     made = await call("POST", CUSTOMERS, said)
     key = await call("POST", KEYS, KEY)
     one = f"{KEYS}/{key.json['id']}"
+    await book(served.store, record())
+    await lose(served.store, "r1", "r2")
+    release = {"customer": "acme", "ids": ["r1"]}
     answers: list[tuple[str, type[BaseModel] | None, Any]] = [
         ("create_customer", CustomerRecord, made),
         ("list_customers", CustomerList, await call("GET", CUSTOMERS)),
         ("get_customer", CustomerRecord, await call("GET", f"{CUSTOMERS}/acme")),
-        ("update_customer", CustomerRecord, await call("PATCH", f"{CUSTOMERS}/acme", {"name": "A"})),
+        ("update_customer", ChangedCustomer, await call("PATCH", f"{CUSTOMERS}/acme", {"name": "A"})),
         ("create_key", KeyWithText, key),
         ("list_keys", KeyList, await call("GET", KEYS)),
         ("get_key", KeyRecord, await call("GET", one)),
-        ("update_key", KeyRecord, await call("PATCH", one, {"models": None})),
+        ("update_key", ChangedKey, await call("PATCH", one, {"models": None})),
         ("rotate_key", KeyWithText, await call("POST", f"{one}/rotate")),
+        ("customer_limits", CustomerLimits, await call("GET", f"{CUSTOMERS}/acme/limits")),
+        ("usage", UsageList, await call("GET", "/admin/v1/usage?group_by=customer,tag")),
+        ("list_lost", LostList, await call("GET", "/admin/v1/ledger/lost")),
+        ("release_lost", ReleasedList, await call("POST", "/admin/v1/ledger/release", release)),
+        ("ledger", LedgerPage, await call("GET", "/admin/v1/ledger")),
+        ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),

@@ -93,8 +93,26 @@ def test_an_id_is_there_once(refused: Refused, text: str, expected: str) -> None
 def test_a_rule_matches_its_own_example(refused: Refused) -> None:
     """A pattern that misses the text it was written for is a mistake."""
     rule = "{name: r, pattern: '^changelog', complexity: simple, example: Write the changelog}"
-    message = "routing.classifier.rules[0].example: the pattern does not match its own example"
+    message = 'routing.classifier.rules[0].example: the pattern of "r" does not match its own example'
     assert [message] == refused(f"routing: {{classifier: {{rules: [{rule}]}}}}")
+
+
+def test_an_example_is_seen_as_requests_are(refused: Refused) -> None:
+    """Courtesies are gone before a pattern is searched for, so an example that relies on them is told what is left."""
+    rule = "{name: r, pattern: ^hello, complexity: simple, example: 'Hello! Write the changelog.'}"
+    (message,) = refused(f"routing: {{classifier: {{rules: [{rule}]}}}}")
+    assert message.startswith('routing.classifier.rules[0].example: the pattern of "r" does not match')
+    assert "'Write the changelog.'" in message
+
+
+def test_rules_fit_into_memory_together(refused: Refused) -> None:
+    """Each pattern may be fine by itself and all of them too many: said at load, not at the first request."""
+    rules = ", ".join(
+        f"{{name: r{number}, pattern: '[x-z]{{3,900}}[a-c]{{3,900}}{number}', complexity: simple}}"
+        for number in range(300)
+    )
+    expected = "routing.classifier.rules: all patterns together need too much memory"
+    assert [expected] == refused(f"routing: {{classifier: {{rules: [{rules}]}}}}")
 
 
 def test_a_provider_names_its_keys_in_one_way(refused: Refused) -> None:

@@ -117,7 +117,7 @@ STEPPED = f"id: a, backends: [{{provider: sandbox, model: b}}], price: {{{FLAT},
         ("routing: {breaker: {error_ratio: 2}}", "routing.breaker.error_ratio: must be <= 1"),
         (
             "routing: {classifier: {rules: [{name: a, pattern: '(', complexity: simple}]}}",
-            "routing.classifier.rules[0].pattern: is not a pattern: missing ), unterminated subpattern",
+            "routing.classifier.rules[0].pattern: is not a pattern of RE2: missing ): (",
         ),
         ("limits: {defaults: {requests_per_minute: -1}}",
          "limits.defaults.requests_per_minute: must be >= 0"),

@@ -1,0 +1,48 @@
+"""What lives as long as the process, whatever configuration is served."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import time_ns
+from typing import Any
+
+from proxy.admin.routes import Books
+from proxy.exchange.upstream.headroom import Headroom
+from proxy.exchange.upstream.transport import Transport
+from proxy.telemetry.metrics import Metrics
+from proxy.web.probes import Readiness
+from ratelimit.limits.reservations import Reservations
+from ratelimit.limits.settling import Settler
+from ratelimit.store.store import Store
+from ratelimit.subjects.directory import Directory
+from ratelimit.subjects.lookup import Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Opened once by the composer; each configuration is put together around it.
+
+    Attributes:
+        exposition: the metrics of all workers, in Prometheus' text format; `metrics` are this process's.
+        clock: monotonic, in seconds.
+        wall_clock_s: seconds since the epoch.
+    """
+
+    log: Any
+    metrics: Metrics
+    exposition: Callable[[], Awaitable[bytes]]
+    readiness: Readiness
+    store: Store
+    directory: Directory
+    lookup: Lookup
+    transport: Transport
+    headroom: Headroom
+    reservations: Reservations
+    settler: Settler
+    books: Books
+    clock: Callable[[], float]
+    wall_clock_s: Callable[[], float]
+
+
+def wall_clock_s() -> float:
+    """Seconds since the epoch."""
+    return time_ns() / 1_000_000_000

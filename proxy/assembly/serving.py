@@ -1,0 +1,117 @@
+"""What is made of one configuration: catalogue, providers, exchange, routes. Another configuration is another one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.routing import Route, Router
+
+from providers.clients.openai_chat import OpenAIChat
+from providers.clients.openai_embeddings import OpenAIEmbeddings
+from proxy.admin.routes import admin_routes
+from proxy.assembly.classifiers import cascade_of
+from proxy.assembly.core import Core
+from proxy.assembly.kept import Kept
+from proxy.assembly.providers import providers_of
+from proxy.assembly.seat import Seat
+from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
+from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.judging import Judge
+from proxy.exchange.lanes import Lanes
+from proxy.exchange.run import ClientPatience, Exchange
+from proxy.exchange.settle import Settlement
+from proxy.exchange.upstream.backends import Providers
+from proxy.http.door import Door
+from proxy.routing.catalogue.load import from_settings
+from proxy.routing.catalogue.types import Catalogue
+from proxy.settings.load import Loaded
+from proxy.settings.schema import Settings
+from proxy.web.calls import Call
+from proxy.web.models import Models
+from proxy.web.probes import Probes
+
+_PREFIXES: Final = ("/v1", "/api/v1")
+_CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
+"""Client dialects; each is served at the path of its operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """One configuration, ready to serve. `app` is its ASGI application."""
+
+    loaded: Loaded
+    catalogue: Catalogue
+    providers: Providers
+    subjects: ConfiguredSubjects
+    app: Door
+
+
+def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
+    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
+    settings = loaded.settings
+    catalogue = from_settings(settings)
+    providers = providers_of(settings, sandbox_url, seat)
+    exchange = exchange_of(settings, core, catalogue, providers)
+    calls = {
+        f"{prefix}/{dialect.operation}": Call(
+            dialect, exchange, max_body_bytes=settings.server.max_body_bytes
+        )
+        for dialect in _CALLS
+        for prefix in _PREFIXES
+    }
+    door = Door(
+        Router(routes_of(settings, core, catalogue, calls), redirect_slashes=False),
+        calls,
+        core.lookup,
+        admin_key_digest=kept.admin_key_digest,
+        clock=core.clock,
+        log=core.log,
+    )
+    return Serving(loaded, catalogue, providers, configured_subjects(settings, kept.local_key), door)
+
+
+def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers: Providers) -> Exchange:
+    """The story of a request, as this configuration tells it."""
+    lanes = Lanes(providers, core.headroom, tail_s=settings.server.tail_s, wall_clock_s=core.wall_clock_s)
+    admissions = Admissions(
+        core.reservations,
+        core.settler,
+        Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
+        wall_clock_s=core.wall_clock_s,
+    )
+    return Exchange(
+        catalogue,
+        admissions,
+        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+        lanes,
+        Dispatch(core.transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
+        Settlement(core.metrics, core.log),
+        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+        default_output_tokens=settings.limits.default_max_output_tokens,
+        min_confidence=settings.routing.classifier.min_confidence,
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call]) -> list[Route]:
+    """Every route, with what it needs of this configuration."""
+    models = Models(catalogue, started_s=int(core.wall_clock_s()))
+    probes = Probes(core.readiness, core.exposition)
+    routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
+    for prefix in _PREFIXES:
+        routes += [
+            Route(f"{prefix}/models", models.list, methods=["GET"]),
+            Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
+        ]
+    if settings.server.ops_listen is None:
+        routes.append(Route("/metrics", probes.metrics, methods=["GET"]))
+    return [
+        *routes,
+        Route("/livez", probes.livez, methods=["GET"]),
+        Route("/readyz", probes.readyz, methods=["GET"]),
+        *admin_routes(
+            core.directory, core.store, core.books, default_limits=settings.limits.defaults.named()
+        ),
+    ]

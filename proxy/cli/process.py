@@ -1,0 +1,28 @@
+"""What every serving process sets up alike."""
+
+import gc
+from typing import Any, Final
+
+FAILED: Final = 1
+"""Exit code: it failed while running."""
+
+_GC_ALLOCATIONS: Final = 20_000
+
+
+def loop_factory() -> Any:
+    """uvloop's, where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this platform: asyncio's own loop serves too, at a higher price
+        return None
+    return uvloop.new_event_loop
+
+
+def spare_the_collector() -> None:
+    """Keep the cyclic garbage collector from walking what lives as long as the process, and run it less often.
+
+    Requests make hardly any cycles: reference counts free them. Untuned, a twelfth of a request's CPU went here.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_ALLOCATIONS, 50, 20)
