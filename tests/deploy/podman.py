@@ -28,6 +28,7 @@ ASKED_FOR: Final = "HEADGATE_TEST_PODS"
 IMAGE: Final = "localhost/headgate:latest"
 _TOOLS: Final = ("podman", "runc", "debootstrap")
 _POLL_S: Final = 0.05
+_CALL_S: Final = 300.0
 # One Secret twice: podman 4.3 decodes what it puts into variables, and does not decode what it puts into files.
 _VARIABLES: Final = "headgate-sidecar"
 _FILES: Final = "headgate-sidecar-files"
@@ -51,24 +52,27 @@ class Podman:
 
     configuration: Path
 
-    def __call__(self, *arguments: str, given: bytes | None = None, within_s: float = 600) -> str:
-        """What it prints. A failure fails the test with what it said."""
-        status, printed = self.tried(*arguments, given=given, within_s=within_s)
-        assert 0 == status, f"podman {' '.join(arguments)}: {printed}"
-        return printed
+    def __call__(self, *arguments: str, given: bytes | None = None) -> str:
+        """What it prints on standard output. A failure fails the test with all it said."""
+        ended = self._run(arguments, given)
+        said = (ended.stdout + ended.stderr).decode(errors="replace")
+        assert 0 == ended.returncode, f"podman {' '.join(arguments)}: {said}"
+        return ended.stdout.decode(errors="replace").strip()
 
-    def tried(self, *arguments: str, given: bytes | None = None, within_s: float = 600) -> tuple[int, str]:
+    def tried(self, *arguments: str) -> tuple[int, str]:
         """Exit code, and both outputs."""
-        ended = subprocess.run(
+        ended = self._run(arguments, None)
+        return ended.returncode, (ended.stdout + ended.stderr).decode(errors="replace").strip()
+
+    def _run(self, arguments: tuple[str, ...], given: bytes | None) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
             ["podman", *arguments],
             input=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=within_s,
+            capture_output=True,
+            timeout=_CALL_S,
             env=self.environ,
             check=False,
         )
-        return ended.returncode, ended.stdout.decode(errors="replace").strip()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -101,25 +105,34 @@ def adapted(
         replaced: texts of the gateway's configuration and what stands there instead.
     """
     found = []
-    for each in copy.deepcopy(manifests):
-        if each["kind"] == "ConfigMap" and "headgate.yaml" in each["data"]:
-            for old, new in replaced.items():
-                assert old in each["data"]["headgate.yaml"], old
-                each["data"]["headgate.yaml"] = each["data"]["headgate.yaml"].replace(old, new)
-        if each["kind"] == "Deployment":
-            each = {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": each["metadata"]["name"], "labels": each["metadata"]["labels"]},
-                "spec": {**each["spec"]["template"]["spec"], "restartPolicy": "Always"},
+    for manifest in copy.deepcopy(manifests):
+        if manifest["kind"] == "ConfigMap":
+            manifest["data"] = {
+                name: _replaced(name, text, replaced) for name, text in manifest["data"].items()
             }
-            for container in containers(each["spec"]):
-                _adapt(container, environ)
-            for volume in each["spec"]["volumes"]:
-                if "secret" in volume:
-                    volume["secret"].update(optional=False, secretName=_FILES)
-        found.append(each)
+            found.append(manifest)
+        if manifest["kind"] == "Deployment":
+            found.append(_pod(manifest, environ))
     return found
+
+
+def _replaced(name: str, text: str, replaced: Mapping[str, str]) -> str:
+    if name == "headgate.yaml":
+        for old, new in replaced.items():
+            assert old in text, old
+            text = text.replace(old, new)
+    return text
+
+
+def _pod(deployment: Manifest, environ: Mapping[str, str]) -> Manifest:
+    metadata = {name: deployment["metadata"][name] for name in ("name", "labels")}
+    spec = {**deployment["spec"]["template"]["spec"], "restartPolicy": "Always"}
+    for container in containers(spec):
+        _adapt(container, environ)
+    for volume in spec["volumes"]:
+        if "secret" in volume:
+            volume["secret"].update(optional=False, secretName=_FILES)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def _adapt(container: dict[str, Any], environ: Mapping[str, str]) -> None:
