@@ -1,6 +1,7 @@
 """The gateway: opens what lives as long as the process, and serves one configuration at a time around it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -10,21 +11,27 @@ from typing import Any, Final
 
 from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
+from proxy.assembly.health import Keeper as HealthKeeper
+from proxy.assembly.health import health_of, watched
 from proxy.assembly.kept import Kept, data_dir
 from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
-from proxy.telemetry.metrics import Metrics, Watched
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.unsettled import UnsettledLog
 from proxy.web.probes import STARTING, STORE, Readiness
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.limits.spill import Spill
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -81,7 +88,10 @@ class Gateway:
             core = await self._open_core(stack)
             sandbox_url = await self._start_sandbox(stack)
             self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url)
-            self.metrics.watch(lambda: _watched(core, self.serving))
+            self._watch(stack, core)
+            self.metrics.watch(
+                lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
+            )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
             yield
@@ -115,24 +125,37 @@ class Gateway:
             transport=transport,
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
-            settler=self._run_settler(stack, reservations),
+            settler=await self._run_settler(stack, store, reservations, kept_days),
+            guesses=Guesses(),
             books=Books(
                 reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
             ),
+            health=health_of(store, [], self._loaded.settings.routing.breaker, clock_s=monotonic),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
 
-    def _run_settler(self, stack: AsyncExitStack, reservations: Reservations) -> Settler:
-        settler = Settler(
-            reservations,
-            clock=monotonic,
-            on_fault=lambda request_id, fault: self._log.error(
-                "not settled", request_id=request_id, reason=str(fault)
-            ),
-        )
-        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
-        stack.push_async_callback(self._settled, settler)
+    def _watch(self, stack: AsyncExitStack, core: Core) -> None:
+        """Keep up with the health of the backends that are served."""
+        core.health.watch([backend.id for backend in self.serving.board.backends])
+        keeper = HealthKeeper(core.health, lambda: self.serving.board, self.metrics, self._log)
+        stack.push_async_callback(keeper.finish)
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
+
+    async def _run_settler(
+        self, stack: AsyncExitStack, store: Store, reservations: Reservations, kept_days: int
+    ) -> Settler:
+        """At work until the stack is left; what the store has not taken by then is kept in a file."""
+        told = UnsettledLog(self._log)
+        booker = secrets.token_hex(8)
+        bookings = Bookings(store, rows_kept_days=kept_days)
+        settler = Settler(reservations, bookings, booker=booker, clock=monotonic, told=told)
+        try:
+            spill = Spill(data_dir(self._loaded.settings), booker, told)
+        except OSError as problem:
+            self._log.error("settlements cannot be kept if the store is away at the end", reason=str(problem))
+            spill = None
+        await stack.enter_async_context(settler.running(settle_s=_SETTLE_S, keeper=spill))
         return settler
 
     def _run_keeper(self, stack: AsyncExitStack, store: Store, ledger: Ledger, directory: Directory) -> None:
@@ -166,11 +189,6 @@ class Gateway:
         await store.open()
         stack.push_async_callback(store.close)
         return store
-
-    async def _settled(self, settler: Settler) -> None:
-        """Settle what is left before the store is closed."""
-        if not await settler.emptied(_SETTLE_S):
-            self._log.error("settlements were not taken by the store", count=settler.waiting)
 
     def _identity_file(self) -> Path | None:
         """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""
@@ -227,22 +245,6 @@ class Gateway:
             else:
                 self.readiness.ready(STARTING, STORE)
                 await self._to_sync.wait()
-
-
-def _watched(core: Core, serving: Serving) -> Watched:
-    """What metrics show of providers."""
-    left = [
-        (slot.backend, str(slot.key), kind, window.remaining)
-        for slot, limits in core.headroom.now().items()
-        for kind, window in (("requests", limits.requests), ("tokens", limits.tokens))
-        if window is not None and window.remaining is not None
-    ]
-    taken = [
-        (name, provider.places.in_flight, provider.places.waiting)
-        for name, provider in serving.providers.items()
-        if provider.places is not None
-    ]
-    return Watched(left, taken)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -83,6 +83,15 @@ _BY_WORD: Final[Mapping[str, ErrorKind]] = {
 # Said of nearly everything, at times beside a word that says more (DeepSeek, recorded June 2026).
 _VAGUE: Final = frozenset({"invalid_request_error", "api_error"})
 
+# The key is good, and the model is not there: a status or a word that says so.
+_ABSENT: Final = frozenset({404, 410})
+_ABSENT_WORDS: Final = frozenset(
+    {
+        "model_not_found", "invalid_model", "model_decommissioned", "operationnotsupported", "not_found_error",
+        "not_found", "1211",
+    }
+)  # fmt: skip
+
 _PAGE: Final = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
@@ -325,6 +334,7 @@ def _judge(
         retry_after_s=wait_s,
         context_overflow=overflow,
         again=again,
+        no_such_model=kind == "auth" and (status in _ABSENT or not _ABSENT_WORDS.isdisjoint(problem.words)),
     )
 
 

@@ -21,6 +21,7 @@ from proxy.admin.shown import (
     ChangedKey,
     CustomerList,
     CustomerRecord,
+    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
@@ -245,6 +246,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/admin/v1/store/accept",
         "Use a store that has lost its data, or is another one; what it held before is forgotten",
         StoreAccepted,
+    ),
+    Operation(
+        "show_health",
+        "GET",
+        "/admin/v1/health",
+        "Show availability, speed and circuits of every backend, as all gateways have met it in 7 days",
+        HealthReport,
     ),
     Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
 )

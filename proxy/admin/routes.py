@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from proxy.admin.answers import answer, refused
 from proxy.admin.customers import Customers
+from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
@@ -43,6 +44,7 @@ def admin_routes(
     directory: Directory,
     store: Accepting,
     books: Books,
+    health: HealthDesk,
     *,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
@@ -53,6 +55,7 @@ def admin_routes(
         directory: where customers and keys are.
         store: what they are kept in.
         books: what was counted for them.
+        health: what is known of backends.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -79,6 +82,7 @@ def admin_routes(
         "list_lost": ledger.lost,
         "release_lost": ledger.release,
         "accept_store": StoreDesk(store).accept,
+        "show_health": health.show,
         "openapi": _openapi,
     }
     by_path: dict[str, dict[str, Endpoint]] = {}

@@ -6,10 +6,12 @@ from time import time_ns
 from typing import Any
 
 from proxy.admin.routes import Books
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
 from proxy.web.probes import Readiness
+from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.store.store import Store
@@ -38,7 +40,9 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    guesses: Guesses
     books: Books
+    health: Health
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "catalogue": ("proxy.cli.catalogue", "Models, prices and quality, and how they are kept right."),
     "classify": ("proxy.cli.classify", "Show what requests would be taken for."),
     "customers": ("proxy.cli.customers", "Manage customers of a running gateway."),
+    "health": ("proxy.cli.health", "Show how the backends of a running gateway fare."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "ledger": ("proxy.cli.ledger", "Export and check what requests cost."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),

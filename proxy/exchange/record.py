@@ -20,7 +20,8 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for, `usage` says of which kinds; `None` when it is billed nothing.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing;
+    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none.
     """
 
     attempt: Attempt
@@ -32,6 +33,8 @@ class Try:
     dropped: tuple[str, ...] = ()
     tokens: int = 0
     usage: Usage | None = None
+    provider_key_id: str = ""
+    sent_s: float = 0.0
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
@@ -85,9 +88,15 @@ class Record:
         self.status = 0
         self.outcome = ""
 
-    def begin_try(self, attempt: Attempt, dropped: tuple[str, ...] = ()) -> None:
+    def begin_try(
+        self, attempt: Attempt, dropped: tuple[str, ...] = (), *, provider_key_id: str = ""
+    ) -> None:
         """A request is about to be sent to a backend."""
-        self.tries.append(Try(attempt, self._clock(), dropped=dropped))
+        self.tries.append(Try(attempt, self._clock(), dropped=dropped, provider_key_id=provider_key_id))
+
+    def send_try(self) -> None:
+        """The running attempt has its place and is sent now."""
+        self.tries[-1].sent_s = self._clock()
 
     def restart_try(self) -> None:
         """The running attempt met a dead connection and starts over: nobody's failure."""
@@ -222,6 +231,7 @@ class Record:
         if self.tries:
             fields["headgate.model"] = self.current.model
             fields["headgate.backend"] = self.current.backend.id
+            fields["headgate.provider_key"] = self.tries[-1].provider_key_id
             fields["headgate.cost_usd"] = usd(self.cost_microusd)
         if self.plan is not None:
             fields["headgate.tier"] = self.plan.tier

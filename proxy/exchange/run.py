@@ -10,17 +10,17 @@ from providers.dialects import Client, PlainClient
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound, longest_answer
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
+from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.record import Record
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, mode_of, plan
+from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, plan
 from ratelimit.subjects.types import Subject
 
 JSON: Final = (b"content-type", b"application/json")
@@ -30,14 +30,6 @@ EVENT_STREAM: Final = (
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
 )
 PLANS_KEPT: Final = 1024
-NOTHING: Final = Bound(0, 0, 0)
-_UNPRICED: Final = (
-    "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
-)
-_UNBOUNDED: Final = (
-    "what this request may cost has no bound (files, sound, tools that the provider runs), "
-    "so that a key with a quota or budget cannot make it"
-)
 CLIENT_GONE: Final = 499
 """Logged for a client that left before its answer was complete; nobody is there to receive it."""
 
@@ -64,13 +56,13 @@ class Exchange:
         self,
         catalogue: Catalogue,
         admissions: Admissions,
+        holding: Holding,
         judge: Judge,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
-        default_output_tokens: int,
         min_confidence: float,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
@@ -83,7 +75,7 @@ class Exchange:
         self._min_confidence = min_confidence
         self._catalogue = catalogue
         self._admissions = admissions
-        self._default_output_tokens = default_output_tokens
+        self._holding = holding
         self._lanes = lanes
         self._dispatch = dispatch
         self._settled = settled
@@ -140,6 +132,7 @@ class Exchange:
                     microusd=record.cost_microusd or 0,
                     row=row_of(record, self._wall_clock_s()),
                 )
+                self._holding.learn(request, record)
             self._settled.settled(record)
             await downstream.close()
 
@@ -160,39 +153,10 @@ class Exchange:
         if chosen.tier is not None:
             request = request._replace(named=False)
         record.tags = tags_of(arrival.subject.tags, request.members)
-        record.plan = self._lanes.fitting(chosen, request, client.operation)
-        return await self._admit(request, arrival, record, streams=client.operation != "embeddings")
-
-    async def _admit(
-        self, request: Canonical, arrival: Arrival, record: Record, *, streams: bool
-    ) -> tuple[Canonical, Admission]:
-        """Hold what the request may use; with the limit of its answer, where money depends on there being one.
-
-        Raises:
-            Refused: a limit is in the way, or what it may cost is not known.
-        """
-        asked = request.model
-        meant = mode_of(asked, self._catalogue) or asked
-        account = self._admissions.account(arrival.subject, asked, meant)
-        if account is None:
-            return request, await self._admissions.admit(None, arrival.request_id, NOTHING)
-        assert record.plan is not None
-        if account.dollars:
-            priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
-            if not priced:
-                raise Refused("no_capable_backend", _UNPRICED, param="model")
-            record.plan = record.plan._replace(attempts=priced)
-        output_tokens = self._default_output_tokens if streams else 0
-        if request.output_limit_tokens:
-            output_tokens = longest_answer(request)
-        elif streams and account.hard:
-            request = request._replace(output_limit_tokens=output_tokens)
-        held = bound(request, record.plan.attempts, output_tokens)
-        if held is None:
-            if account.hard:
-                raise Refused("no_capable_backend", _UNBOUNDED)
-            held = NOTHING
-        return request, await self._admissions.admit(account, arrival.request_id, held)
+        record.plan = self._lanes.fitting(
+            chosen, request, client.operation, customer_id=arrival.subject.customer_id
+        )
+        return await self._holding.hold(request, arrival, record, streams=client.operation != "embeddings")
 
     async def _dispatched(
         self,

@@ -97,7 +97,7 @@ class Circuits:
         answered, failed = self.window(backend).totals(now_s)
         total = answered + failed
         too_many = total >= self._rules.min_requests and failed >= self._rules.error_ratio * total
-        if not too_many or failed == 0 or target in self.view:
+        if not too_many or failed == 0 or target in self.view or not self._rules.cool_down_s:
             return None
         return Opening(target, "errors", now_s + self._rules.cool_down_s)
 

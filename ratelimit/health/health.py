@@ -31,7 +31,7 @@ from ratelimit.health.types import (
     targets,
 )
 from ratelimit.store import keys as spelled
-from ratelimit.store.errors import StoreUnavailable
+from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 
@@ -172,7 +172,7 @@ class Health:
             concerned = targets(backend, provider_key_id)
             try:
                 return await self._ask_for_probe(concerned)
-            except StoreUnavailable:
+            except (StoreUnavailable, StoreFault):  # a fault is told by `run`, which meets it too
                 self._alone = True
         return self._circuits.take_probe(backend, provider_key_id, self._clock_s())
 
@@ -270,10 +270,19 @@ class Health:
         self._changes.clear()
         return changes
 
-    async def run(self, on_changes: Callable[[tuple[Change, ...]], None]) -> None:
+    async def run(
+        self,
+        on_changes: Callable[[tuple[Change, ...]], None],
+        *,
+        on_round: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write and read about once a second, at once when a circuit may have to open. Until cancelled.
 
-        Call `flush` once more at shutdown. `on_changes` must not block.
+        Call `flush` once more at shutdown. Neither callback may block.
+
+        Args:
+            on_changes: gets changes of circuits that are this gateway's to tell.
+            on_round: called after each look, also when the store did not answer.
 
         Raises:
             StoreFault: a bug of ours. Outages are waited out.
@@ -286,6 +295,7 @@ class Health:
             changes = self.take_changes()
             if changes:
                 on_changes(changes)
+            on_round()
             await asyncio.sleep(_URGENT_PAUSE_S)
             try:
                 async with asyncio.timeout(EVERY_S - _URGENT_PAUSE_S):
@@ -326,7 +336,7 @@ class Health:
         if probe is not None:
             self._end_probe(news.verdicts(probe, kind), now_s)
         opening = news.opening(backend, provider_key_id, kind, retry_after_s, now_s)
-        if opening is not None:
+        if opening is not None and self._rules.cool_down_s:
             self._open(opening, now_s)
         if kind in FAULTS:
             self._circuits.window(backend).add(now_s, failed=True)

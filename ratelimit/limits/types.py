@@ -88,6 +88,20 @@ def account(customer_id: str, scopes: Sequence[Scope]) -> Account:
     )
 
 
+def settled_account(customer_id: str, names: Sequence[str]) -> Account:
+    """Enough of an account to settle what it admitted, of which only the scopes' names were kept."""
+    return Account(
+        customer_id,
+        (),
+        tuple(names),
+        orjson.dumps(names),
+        b"[]",
+        limited=False,
+        hard=False,
+        dollars=False,
+    )
+
+
 def _name(scope: Scope) -> str:
     return "c" if scope.kind == "customer" else f"{scope.kind[0]}:{scope.id}"
 
@@ -154,6 +168,13 @@ class Refusal(NamedTuple):
     retry_after_s: float | None
 
 
+class Room(NamedTuple):
+    """The least that is left of any window of an account; `None` where no limit counts it."""
+
+    tokens: int | None
+    microusd: int | None
+
+
 class Decision(NamedTuple):
     """Whether a request may run.
 
@@ -162,6 +183,7 @@ class Decision(NamedTuple):
         requests, tokens: the rates' figures, `None` without such a limit.
         soft: the window nearest to its limit, when it is above the soft ratio.
         refusal: why not; `None` when it may, and when the reservation is over already.
+        room: what a smaller request might have found, when this one was refused.
     """
 
     allowed: bool
@@ -170,6 +192,7 @@ class Decision(NamedTuple):
     tokens: Rate | None
     soft: Level | None
     refusal: Refusal | None
+    room: Room = Room(None, None)
 
 
 class Row(NamedTuple):

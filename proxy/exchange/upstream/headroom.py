@@ -12,10 +12,10 @@ _name_of: Final = itemgetter(0)
 
 
 class Slot(NamedTuple):
-    """Whom a provider counts: a backend, and the provider key used for it by its place in the configuration."""
+    """Whom a provider counts: a backend, and the id of the provider's key that is used for it."""
 
     backend: str
-    key: int
+    key: str
 
 
 class _Seen(NamedTuple):
@@ -47,6 +47,10 @@ class Headroom:
             spoken = self._spoken[slot] = _spoken(names)
         if not spoken.isdisjoint(map(_name_of, headers)):
             self._seen[slot] = _Seen(names, headers, self._clock())
+
+    def told_s(self, slot: Slot) -> float:
+        """When one of those in `now` last said something, on the clock."""
+        return self._seen[slot].at_s
 
     def now(self) -> Mapping[Slot, RateLimits]:
         """What is left at this moment. A window whose reset has passed since counts as whole again.

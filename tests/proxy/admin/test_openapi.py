@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 from starlette.routing import Route
 
+from proxy.admin.health import HealthDesk
 from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
 from proxy.admin.routes import admin_routes
@@ -19,6 +20,7 @@ from proxy.admin.shown import (
     CustomerList,
     CustomerRecord,
     ErrorAnswer,
+    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
@@ -55,7 +57,11 @@ def test_it_is_valid() -> None:
 def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
     """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
     routes: list[Route] = admin_routes(
-        served.directory, served.store, books_of(served.store), default_limits={}
+        served.directory,
+        served.store,
+        books_of(served.store),
+        HealthDesk(served.health, served.board),
+        default_limits={},
     )
     mounted = {
         (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
@@ -124,6 +130,7 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("ledger", LedgerPage, await call("GET", "/admin/v1/ledger")),
         ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
+        ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),
         ("delete_customer", None, await call("DELETE", f"{CUSTOMERS}/acme")),

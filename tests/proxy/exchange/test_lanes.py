@@ -14,7 +14,7 @@ from providers.registry import REGISTRY, Adapter
 from providers.types import Canonical
 from providers.upstreams import openai_embeddings
 from proxy.exchange.errors import Refused
-from proxy.exchange.lanes import FIRST_KEY, Lanes
+from proxy.exchange.lanes import Lanes
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom, Slot
@@ -192,8 +192,8 @@ def test_a_lane_is_made_once() -> None:
     """It holds the provider and its time-outs."""
     lanes = lanes_to("openai")
     backend = plan("openai").attempts[0].backend
-    lane = lanes.to(backend)
-    assert lanes.to(backend) is lane
+    (lane,) = lanes.to(backend)
+    assert lanes.to(backend)[0] is lane
     assert (60.0, 120.0, 30.0, 600.0, 2.0) == (
         lane.deadlines.first_byte_s,
         lane.deadlines.first_content_s,
@@ -201,7 +201,7 @@ def test_a_lane_is_made_once() -> None:
         lane.deadlines.total_s,
         lane.deadlines.tail_s,
     )
-    assert Slot("openai/m", FIRST_KEY) == lane.slot
+    assert Slot("openai/m", "openai/0") == lane.slot
 
 
 def test_an_answer_tells_the_limits_in_its_providers_words() -> None:
@@ -211,13 +211,13 @@ def test_an_answer_tells_the_limits_in_its_providers_words() -> None:
     lanes = lanes_to("mistral", "openai", headroom=headroom)
     headers = [(b"x-ratelimit-limit-req-minute", b"60"), (b"x-ratelimit-remaining-req-minute", b"9")]
     for attempt in plan("mistral", "openai").attempts:
-        lanes.to(attempt.backend).answered(headers)
-    assert {Slot("mistral/m", 0): RateLimits(Window(60, 9, None), None)} == headroom.now()
+        lanes.to(attempt.backend)[0].answered(headers)
+    assert {Slot("mistral/m", "mistral/0"): RateLimits(Window(60, 9, None), None)} == headroom.now()
 
 
 def test_an_error_is_worded_by_its_provider() -> None:
     """Status and body as the dialect reads them; a date of `retry-after` counts from the wall clock."""
-    lane = lanes_to("openai").to(plan("openai").attempts[0].backend)
+    (lane,) = lanes_to("openai").to(plan("openai").attempts[0].backend)
     at = "Thu, 01 Jan 1970 00:17:10 GMT"  # the clock stands at 1000 s
     error = lane.of_status(429, {"retry-after": at}, b'{"error": {"message": "slow down"}}')
     assert ("rate_limited", 429, "slow down", 30.0) == (
