@@ -80,10 +80,10 @@ def _reason(error: Exception, timeout_s: float) -> str:
 
 
 def _said(body: bytes) -> str:
-    """The gateway's reason, or that somebody else answered."""
+    """The gateway's reasons, or that somebody else answered."""
     try:
         members = orjson.loads(body)
     except orjson.JSONDecodeError:
         return "that is not Headgate"
-    reason = members.get("reason") if isinstance(members, dict) else None
-    return reason if isinstance(reason, str) else "without a reason"
+    reasons = members.get("reasons") if isinstance(members, dict) else None
+    return "; ".join(map(str, reasons)) if isinstance(reasons, list) and reasons else "without a reason"

@@ -29,10 +29,15 @@ SHOWN: Final = re.compile(r"\{\{\s*(?:\$labels\.)?([a-z_]+)\s*\}\}")
 def measured() -> dict[str, frozenset[str]]:
     """Every series of a gateway that has done a little of everything, and its labels."""
     metrics = Metrics()
-    metrics.watch(lambda: Watched([("a/b", "0", "requests", 1)], [("a", 1, 0)]))
+    metrics.watch(
+        lambda: Watched(
+            [("a/b", "0", "requests", 1)], [("a", 1, 0)], [("a/b", 1.0)], [("a/b", False)], [("a", False)]
+        )
+    )
     metrics.begun()
     metrics.request(model="b", provider="a", status=200, outcome="ok", seconds=1, first_content_seconds=1)
     metrics.attempt(backend="a/b", outcome="ok")
+    metrics.limit_refused("key", "usd_per_day")
     metrics.tokens(model="b", provider="a", input_tokens=1, output_tokens=1, cost_microusd=1)
     found: dict[str, frozenset[str]] = {"up": frozenset()}
     for line in metrics.exposition().decode().splitlines():

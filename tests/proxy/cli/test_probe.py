@@ -46,13 +46,13 @@ def test_a_gateway_that_serves(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not() -> None:
-    """Not ready is exit code 1, with the gateway's reason."""
-    body = b'{"status":"not_ready","reason":"the store is away"}'
+    """Not ready is exit code 1, with the gateway's reasons."""
+    body = b'{"status":"not_ready","reasons":["the store is away","draining"]}'
     head = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: %d\r\n\r\n" % len(body)
     with answering(head + body) as url:
         asked = run("--url", url)
     assert 1 == asked.exit_code
-    assert asked.stderr.endswith("answered 503: the store is away\n")
+    assert asked.stderr.endswith("answered 503: the store is away; draining\n")
 
 
 @pytest.mark.parametrize(
