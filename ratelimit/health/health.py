@@ -27,6 +27,7 @@ from ratelimit.health.types import (
     Change,
     HealthSnapshot,
     Probe,
+    State,
     Target,
     targets,
 )
@@ -107,10 +108,17 @@ class Health:
         self._untold: list[Change] = []
         self._told: set[tuple[Target, str]] = set()
 
-    def watch(self, backends: Sequence[str]) -> None:
-        """Read these from now on. Figures of others are kept in the store for their 7 days."""
+    def watch(self, backends: Sequence[str], rules: BreakerRules | None = None) -> None:
+        """Read these from now on, and judge by these rules. Figures of others are kept for their 7 days.
+
+        Args:
+            rules: `None`: as before.
+        """
         self._backends = tuple(backends)
         self._figures = Figures()
+        if rules is not None:
+            self._rules = rules
+            self._circuits.obey(rules)
 
     def note(
         self,
@@ -162,6 +170,12 @@ class Health:
         """What is known at this moment. No round trip; about 1 µs."""
         now_s = self._clock_s()
         return HealthSnapshot(now_s, now_s - self._read_at_s, self._known, self._circuits.view)
+
+    def state(self, backend: str, provider_key_id: str | None) -> State:
+        """What stands between a request and a backend over one key; a fraction of a microsecond while all is well."""
+        return (
+            "closed" if not self._circuits.view else self.snapshot().circuit(backend, provider_key_id).state
+        )
 
     async def take_probe(self, backend: str, provider_key_id: str | None) -> Probe | None:
         """The right to try what is `due`, one at a time over all gateways; None: leave it where it stands.

@@ -114,6 +114,22 @@ async def test_no_fault_no_opening(store: Store, clock: Clock) -> None:
     assert "open" == gateway.state()
 
 
+async def test_other_rules(store: Store, clock: Clock) -> None:
+    """Rules may change while it runs, with the store and alone."""
+    for known in (True, False):
+        gateway = Gateway(store, clock)
+        if known:
+            await gateway.beat()
+        gateway.note("timeout", 9)
+        gateway.health.watch(["a"], BreakerRules(min_requests=3, cool_down_s=5))
+        gateway.note("timeout")
+        if known:
+            await gateway.beat()
+        assert "open" == gateway.state()
+        assert 5 >= gateway.circuit().open_for_s
+        await store.call_all("FLUSHALL")
+
+
 async def test_switched_off(store: Store, clock: Clock) -> None:
     """A cool-down of 0 opens nothing, whatever the reason: with the store and alone."""
     gateway = Gateway(store, clock, rules=BreakerRules(error_ratio=0.0, min_requests=1, cool_down_s=0.0))
