@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic, time_ns
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,6 +22,7 @@ from proxy.settings.schema import Breaker
 from proxy.telemetry.metrics import Metrics
 from ratelimit.health.health import Health
 from ratelimit.health.types import Change, Target
+from ratelimit.limits.settling import Settler
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from tests.support.valkey import PrivateServer
@@ -65,6 +66,13 @@ class Log:
         self.lines.append(("error", event, fields))
 
 
+class Idle:
+    """A settler with nothing to do."""
+
+    waiting = 0
+    overruns = 0
+
+
 @dataclass
 class Kept:
     store: Store
@@ -76,7 +84,7 @@ class Kept:
         keys = ProviderKeys({"p": [ProviderKey("p/0", PROVIDER), ProviderKey("p/1", PROVIDER)]})
         headroom = Headroom(monotonic, lambda: time_ns() / 1e9)
         self.board = Board(self.health, headroom, keys, [BACKEND], monotonic)
-        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}))
+        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}, cast("Settler", Idle())))
         self.keeper = Keeper(self.health, lambda: self.board, self.metrics, self.log)
 
     def note(self, kind: Any, key: str = "p/0") -> None:

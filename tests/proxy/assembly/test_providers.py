@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from proxy.assembly.providers import keys_of, providers_of
+from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.keys import ProviderKey
 from proxy.settings.load import load
 
@@ -32,7 +33,7 @@ async def keys(tmp_path: Path) -> dict[str, tuple[ProviderKey, ...]]:
     path.write_text(TEXT)
     environ = {"A": "provider-key-a", "B": "provider-key-b"}
     settings = load(path, environ=environ, flags={}, default_models=b"{models: [], tiers: {}}").settings
-    providers = providers_of(settings, None)
+    providers = providers_of(settings, None, Seat())
     made = keys_of(settings, providers)
     return {name: made.of(name) for name in providers}
 
