@@ -1,6 +1,6 @@
 """What providers' own rate limits still allow, as their last answers said."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from math import inf
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -63,6 +63,12 @@ class Headroom:
     def told_s(self, slot: Slot) -> float:
         """When one of those in `now` last said something, on the clock."""
         return self._seen[slot].at_s
+
+    def keep(self, backends: Container[str]) -> None:
+        """Forget what others than these said."""
+        for slot in [slot for slot in self._spoken if slot.backend not in backends]:
+            del self._spoken[slot]
+            self._seen.pop(slot, None)
 
     def now(self) -> Mapping[Slot, RateLimits]:
         """What is left at this moment. A window whose reset has passed since counts as whole again.

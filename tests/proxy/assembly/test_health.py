@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic, time_ns
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from providers.registry import REGISTRY
 from proxy.assembly import health as assembly
-from proxy.assembly.health import Keeper, backends_of, health_of, watched
+from proxy.assembly.health import Keeper, backends_of, rules_of, watched
 from proxy.exchange.conditions import Board
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
@@ -20,8 +20,11 @@ from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.routing.catalogue.types import Backend, Catalogue, Model
 from proxy.settings.schema import Breaker
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.unsettled import UnsettledLog
 from ratelimit.health.health import Health
 from ratelimit.health.types import Change, Target
+from ratelimit.limits.bookings import Bookings
+from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
@@ -66,13 +69,6 @@ class Log:
         self.lines.append(("error", event, fields))
 
 
-class Idle:
-    """A settler with nothing to do."""
-
-    waiting = 0
-    overruns = 0
-
-
 @dataclass
 class Kept:
     store: Store
@@ -80,11 +76,18 @@ class Kept:
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
-        self.health = health_of(self.store, [BACKEND], Breaker(), clock_s=monotonic)
+        self.health = Health(self.store, backends=[BACKEND.id], rules=rules_of(Breaker()), clock_s=monotonic)
         keys = ProviderKeys({"p": [ProviderKey("p/0", PROVIDER), ProviderKey("p/1", PROVIDER)]})
         headroom = Headroom(monotonic, lambda: time_ns() / 1e9)
+        settler = Settler(
+            Reservations(self.store),
+            Bookings(self.store),
+            booker="g",
+            clock=monotonic,
+            told=UnsettledLog(self.log),
+        )
         self.board = Board(self.health, headroom, keys, [BACKEND], monotonic)
-        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}, cast("Settler", Idle())))
+        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}, settler))
         self.keeper = Keeper(self.health, lambda: self.board, self.metrics, self.log)
 
     def note(self, kind: Any, key: str = "p/0") -> None:

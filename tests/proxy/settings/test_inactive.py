@@ -74,8 +74,6 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ),
         ("tiers: {own: {strategy: score}, premium: {strategy: cheapest}}",
          ["tiers.own.strategy", "tiers.premium.strategy"]),
-        ("routing: {classifier: {min_confidence: 0.7, micro_model: sandbox-small}}",
-         ["routing.classifier.micro_model"]),
         (
             "routing: {retries: 0, deadline_s: 5, breaker: {min_requests: 1}, hedge: {enabled: true}}",
             ["routing.hedge"],
