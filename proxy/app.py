@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -11,24 +12,37 @@ from typing import Any, Final
 
 from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
+from proxy.assembly.health import Keeper as HealthKeeper
+from proxy.assembly.health import rules_of, watched
 from proxy.assembly.kept import Kept, data_dir
 from proxy.assembly.providers import resize_places
 from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
+from proxy.exchange.guesses import Guesses
+from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
 from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.schema import Settings
-from proxy.telemetry.metrics import Metrics, Watched
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.unsettled import UnsettledLog
 from proxy.web.probes import STARTING, STORE, Readiness
+from ratelimit.health.health import Health
+from ratelimit.health.types import BreakerRules
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.limits.spill import Spill
+from ratelimit.memory.memory import Memory
+from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
@@ -92,7 +106,10 @@ class Gateway:
             await stack.enter_async_context(self._sandboxes)
             sandbox_url = await self._sandbox_for(self._loaded.settings)
             self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url=sandbox_url)
-            self.metrics.watch(lambda: _watched(core, self.serving))
+            self._watch(stack, core)
+            self.metrics.watch(
+                lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
+            )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
             yield
@@ -135,9 +152,10 @@ class Gateway:
         left = frozenset(provider.origin for provider in before.providers.values())
         self._retired = (self._retired | left) - origins
         self._core.transport.retire(self._retired)
-        self._core.headroom.keep(
-            {backend.id for model in serving.catalogue.models.values() for backend in model.backends}
-        )
+        backends = [backend.id for backend in serving.board.backends]
+        self._core.headroom.keep(frozenset(backends))
+        self._core.health.watch(backends, rules_of(serving.loaded.settings.routing.breaker))
+        serving.board.refresh()
         self._to_sync.set()
         del before
         # Routes refer to themselves, and the collector, which is spared, would come too late: see `cli.process`.
@@ -157,6 +175,8 @@ class Gateway:
         stack.push_async_callback(lookup.close)
         transport = Transport()
         stack.push_async_callback(transport.close)
+        memory = self._run_memory(stack, store)
+        digests = Digests(self._kept.admin_key_digest)
         kept_days = self._loaded.settings.records.ledger_days
         reservations = Reservations(store, rows_kept_days=kept_days)
         ledger = Ledger(store, rows_kept_days=kept_days)
@@ -173,24 +193,50 @@ class Gateway:
             transport=transport,
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
-            settler=self._run_settler(stack, reservations),
+            memory=memory,
+            conversations=Conversations(memory, digests, clock=monotonic),
+            digests=digests,
+            micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
+            settler=await self._run_settler(stack, store, reservations, kept_days),
+            guesses=Guesses(),
             books=Books(
                 reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
             ),
+            health=Health(store, backends=(), rules=BreakerRules(), clock_s=monotonic),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
 
-    def _run_settler(self, stack: AsyncExitStack, reservations: Reservations) -> Settler:
-        settler = Settler(
-            reservations,
-            clock=monotonic,
-            on_fault=lambda request_id, fault: self._log.error(
-                "not settled", request_id=request_id, reason=str(fault)
-            ),
+    def _run_memory(self, stack: AsyncExitStack, store: Store) -> Memory:
+        memory = Memory(store, on_fault=lambda fault: self._log.error("not remembered", reason=str(fault)))
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
+        stack.push_async_callback(memory.emptied, _SETTLE_S)
+        return memory
+
+    def _watch(self, stack: AsyncExitStack, core: Core) -> None:
+        """Keep up with the health of the backends that are served."""
+        settings = self.serving.loaded.settings
+        core.health.watch(
+            [backend.id for backend in self.serving.board.backends], rules_of(settings.routing.breaker)
         )
-        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(settler.run()))
-        stack.push_async_callback(self._settled, settler)
+        keeper = HealthKeeper(core.health, lambda: self.serving.board, self.metrics, self._log)
+        stack.push_async_callback(keeper.finish)
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
+
+    async def _run_settler(
+        self, stack: AsyncExitStack, store: Store, reservations: Reservations, kept_days: int
+    ) -> Settler:
+        """At work until the stack is left; what the store has not taken by then is kept in a file."""
+        told = UnsettledLog(self._log)
+        booker = secrets.token_hex(8)
+        bookings = Bookings(store, rows_kept_days=kept_days)
+        settler = Settler(reservations, bookings, booker=booker, clock=monotonic, told=told)
+        try:
+            spill = Spill(data_dir(self._loaded.settings), booker, told)
+        except OSError as problem:
+            self._log.error("settlements cannot be kept if the store is away at the end", reason=str(problem))
+            spill = None
+        await stack.enter_async_context(settler.running(settle_s=_SETTLE_S, keeper=spill))
         return settler
 
     def _run_keeper(self, stack: AsyncExitStack, store: Store, ledger: Ledger, directory: Directory) -> None:
@@ -224,11 +270,6 @@ class Gateway:
         await store.open()
         stack.push_async_callback(store.close)
         return store
-
-    async def _settled(self, settler: Settler) -> None:
-        """Settle what is left before the store is closed."""
-        if not await settler.emptied(_SETTLE_S):
-            self._log.error("settlements were not taken by the store", count=settler.waiting)
 
     def _identity_file(self) -> Path | None:
         """Where the store's identity is remembered over restarts; nowhere when nothing can be written."""
@@ -285,22 +326,6 @@ class Gateway:
             else:
                 self.readiness.ready(STARTING, STORE)
                 await self._to_sync.wait()
-
-
-def _watched(core: Core, serving: Serving) -> Watched:
-    """What metrics show of providers."""
-    left = [
-        (slot.backend, str(slot.key), kind, window.remaining)
-        for slot, limits in core.headroom.now().items()
-        for kind, window in (("requests", limits.requests), ("tokens", limits.tokens))
-        if window is not None and window.remaining is not None
-    ]
-    taken = [
-        (name, provider.places.in_flight, provider.places.waiting)
-        for name, provider in serving.providers.items()
-        if provider.places is not None
-    ]
-    return Watched(left, taken)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

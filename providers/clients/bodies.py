@@ -1,14 +1,15 @@
 """Reading a client's JSON body: what all dialects of this shape need, and what to say when it is wrong."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
-from providers.members import DuplicateMember, locate
-from providers.types import Member, RequestError
+from providers.members import DuplicateMember, locate, splice
+from providers.types import Canonical, Member, RequestError
 
 _T = TypeVar("_T")
+_OUTPUT_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 
 
 def load(body: bytes) -> tuple[dict[str, Any], tuple[Member, ...]]:
@@ -66,6 +67,18 @@ def whole(members: Mapping[str, Any], name: str, *, least: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise RequestError(f"`{name}` must be a whole number of at least {least}", param=name)
     return value
+
+
+def with_output_limit(request: Canonical, limit_tokens: int) -> Canonical:
+    """The same request with this limit of each answer, in place of the client's own."""
+    named = [name for name in _OUTPUT_LIMITS if request.members.get(name)]
+    limited = request._replace(
+        members={**request.members, **dict.fromkeys(named, limit_tokens)}, output_limit_tokens=limit_tokens
+    )
+    if not named or not request.layout:
+        return limited
+    raw = splice(request.raw, request.layout, dict.fromkeys(named, b"%d" % limit_tokens))
+    return limited._replace(raw=raw, layout=locate(raw, limited.members))
 
 
 def _what_is_wrong(body: bytes, problem: orjson.JSONDecodeError) -> str:

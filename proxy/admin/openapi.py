@@ -64,7 +64,7 @@ def document() -> Mapping[str, Any]:
         "info": {
             "title": "Headgate admin API",
             "version": installed_version("headgate"),
-            "description": "Customers and keys of a Headgate gateway, and what they used. "
+            "description": "Customers and keys of a Headgate gateway, what they used, and health of backends. "
             "Every request needs the admin key.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from proxy.admin.bodies import (
+    ClassifyBody,
     CustomerBody,
     CustomerPatch,
     KeyBody,
@@ -19,8 +20,10 @@ from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
 from proxy.admin.shown import (
     ChangedCustomer,
     ChangedKey,
+    Classified,
     CustomerList,
     CustomerRecord,
+    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
@@ -246,6 +249,21 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/admin/v1/store/accept",
         "Use a store that has lost its data, or is another one; what it held before is forgotten",
         StoreAccepted,
+    ),
+    Operation(
+        "classify",
+        "POST",
+        "/admin/v1/classify",
+        "What a request would be taken for; a micro-classifier is asked only with `micro`, and is paid for",
+        Classified,
+        body=ClassifyBody,
+    ),
+    Operation(
+        "show_health",
+        "GET",
+        "/admin/v1/health",
+        "Show availability, speed and circuits of every backend, as all gateways have met it in 7 days",
+        HealthReport,
     ),
     Operation(
         "reload",

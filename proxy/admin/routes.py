@@ -9,7 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.admin.answers import answer, refused
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.customers import Customers
+from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
@@ -44,6 +46,8 @@ def admin_routes(
     directory: Directory,
     store: Accepting,
     books: Books,
+    classifying: ClassifyDesk,
+    health: HealthDesk,
     *,
     reload: Reload,
     default_limits: Mapping[str, float],
@@ -55,6 +59,8 @@ def admin_routes(
         directory: where customers and keys are.
         store: what they are kept in.
         books: what was counted for them.
+        classifying: what a request would be taken for.
+        health: what is known of backends.
         reload: reads the configuration anew.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
@@ -83,6 +89,8 @@ def admin_routes(
         "release_lost": ledger.release,
         "reload": ReloadDesk(reload).reload,
         "accept_store": StoreDesk(store).accept,
+        "classify": classifying.classify,
+        "show_health": health.show,
         "openapi": _openapi,
     }
     by_path: dict[str, dict[str, Endpoint]] = {}

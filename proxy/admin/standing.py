@@ -3,21 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.admin.answers import answer
 from proxy.admin.reading import page_limit, read_query
-from proxy.exchange.ledger_row import time_text
-from proxy.exchange.record import usd
+from proxy.exchange.standing import figure, shown
 from ratelimit.limits.reservations import Reservations
-from ratelimit.limits.types import Look, Scope, Standing, Window, account, standings
+from ratelimit.limits.types import Look, Scope, Standing, account, standings
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.types import Customer, Key
 
-_MICRO: Final = 1_000_000
 _NO_LIMITS: Final[Mapping[str, float]] = MappingProxyType({})
 _AT_ONCE: Final = 500
 """Scopes that one script looks at."""
@@ -104,7 +102,7 @@ def _lowered(before: float | None, after: float) -> bool:
 
 
 def _warning(look: Look, standing: Standing) -> dict[str, object]:
-    used, maximum = _figure(standing, standing.used), _figure(standing, standing.maximum)
+    used, maximum = figure(standing, standing.used), figure(standing, standing.maximum)
     subject = look.scope.kind
     until = "until it begins anew" if standing.reset_after_s is not None else "while that is so"
     return {
@@ -113,44 +111,11 @@ def _warning(look: Look, standing: Standing) -> dict[str, object]:
         "limit": standing.limit,
         "used": used,
         "maximum": maximum,
-        "message": f"the {subject} has used {used:.12g} of {standing.limit}, more than {maximum:.12g}: "
+        "message": f"the {subject} has used {_digits(used)} of {standing.limit}, more than {_digits(maximum)}: "
         f"requests are refused {until}",
     }
 
 
-def shown(look: Look) -> dict[str, Any]:
-    """One scope's figures as members of an answer."""
-    scope = look.scope
-    key, _, model = scope.id.partition(":")
-    return {
-        "subject": scope.kind,
-        "id": key if scope.kind == "model" else scope.id,
-        "model": model if scope.kind == "model" else None,
-        "in_flight": look.in_flight,
-        "spent": {
-            "day": _spent(look.day),
-            "month": _spent(look.month),
-            "total": _spent(look.total),
-        },
-        "limits": [
-            {
-                "limit": standing.limit,
-                "maximum": _figure(standing, standing.maximum),
-                "used": _figure(standing, standing.used),
-                "held": _figure(standing, standing.held),
-                "remaining": _figure(standing, standing.remaining),
-                "resets_at": None
-                if standing.reset_after_s is None
-                else time_text(round(look.at_us / 1000 + standing.reset_after_s * 1000)),
-            }
-            for standing in standings(look)
-        ],
-    }
-
-
-def _spent(window: Window) -> dict[str, Any]:
-    return {"tokens": window.spent_tokens, "cost_usd": usd(window.spent_microusd)}
-
-
-def _figure(standing: Standing, value: float) -> float:
-    return value / _MICRO if standing.limit.startswith("usd_") else value
+def _digits(value: float) -> str:
+    """To the micro-dollar, as short as it can be."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -7,12 +7,18 @@ from typing import Any
 
 from proxy.admin.reload import Reload
 from proxy.admin.routes import Books
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
+from proxy.exchange.guesses import Guesses
+from proxy.exchange.micro_call import Known
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
 from proxy.web.probes import Readiness
+from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.memory.memory import Memory
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
@@ -41,7 +47,13 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    memory: Memory
+    conversations: Conversations
+    digests: Digests
+    micro_verdicts: Known
+    guesses: Guesses
     books: Books
+    health: Health
     clock: Callable[[], float]
     wall_clock_s: Callable[[], float]
 

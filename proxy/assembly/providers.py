@@ -1,5 +1,6 @@
 """Providers of the configuration, ready to be called."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -7,6 +8,7 @@ from providers.registry import REGISTRY, Place
 from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Providers, Timeouts
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.exchange.upstream.places import Places
 from proxy.settings.schema import Provider as ProviderSettings
 from proxy.settings.schema import Settings
@@ -55,6 +57,30 @@ def providers_of(
             _places(name, provider, seat, (before or {}).get(name)),
         )
     return providers
+
+
+def keys_of(settings: Settings, providers: Mapping[str, Provider]) -> ProviderKeys:
+    """The keys of these providers. What needs none has one without a name."""
+    return ProviderKeys(
+        {name: _keys(name, settings.providers[name], each) for name, each in providers.items()}
+    )
+
+
+def _keys(name: str, settings: ProviderSettings, provider: Provider) -> list[ProviderKey]:
+    if not settings.resolved_keys:
+        # A cloud's credentials are one key; AWS has some even where none are configured.
+        held = settings.resolved_secrets or provider.adapter.auth == "sigv4"
+        return [ProviderKey(f"{name}/0" if held else "", provider)]
+    return [
+        ProviderKey(
+            f"{name}/{key.place}",
+            replace(provider, credentials=replace(provider.credentials, key=key.key.reveal())),
+            key.weight,
+            frozenset(key.customers),
+            frozenset(key.tiers),
+        )
+        for key in settings.resolved_keys
+    ]
 
 
 def resize_places(settings: Settings, providers: Providers, seat: Seat) -> None:

@@ -8,25 +8,34 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
+from proxy.admin.classify import ClassifyDesk
+from proxy.admin.health import HealthDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
+from proxy.assembly.health import backends_of
 from proxy.assembly.kept import Kept
-from proxy.assembly.providers import providers_of
+from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.holding import Holding, OutputLimits
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
-from proxy.exchange.run import ClientPatience, Exchange
+from proxy.exchange.micro_call import MicroCalls
+from proxy.exchange.run import Classifying, ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
+from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
+from proxy.exchange.upstream.keys import ProviderKeys
 from proxy.http.door import Door
 from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
 from proxy.settings.load import Loaded
 from proxy.settings.schema import Settings
+from proxy.web.account import Account
 from proxy.web.calls import Call
 from proxy.web.models import Models
 from proxy.web.probes import Probes
@@ -44,6 +53,7 @@ class Serving:
     catalogue: Catalogue
     providers: Providers
     subjects: ConfiguredSubjects
+    board: Board
     app: Door
 
 
@@ -63,7 +73,16 @@ def serving_of(
     settings = loaded.settings
     catalogue = from_settings(settings)
     providers = providers_of(settings, sandbox_url, seat, before)
-    exchange = exchange_of(settings, core, catalogue, providers)
+    keys = keys_of(settings, providers)
+    board = Board(
+        core.health,
+        core.headroom,
+        keys,
+        [each for each in backends_of(catalogue) if each.provider in providers],
+        core.clock,
+        heeds_limits=settings.routing.breaker.cool_down_s > 0,
+    )
+    exchange = exchange_of(settings, core, catalogue, providers, keys, board)
     calls = {
         f"{prefix}/{dialect.operation}": Call(
             dialect, exchange, max_body_bytes=settings.server.max_body_bytes
@@ -72,47 +91,123 @@ def serving_of(
         for prefix in _PREFIXES
     }
     door = Door(
-        Router(routes_of(settings, core, catalogue, calls), redirect_slashes=False),
+        Router(routes_of(settings, core, catalogue, board, calls, exchange), redirect_slashes=False),
         calls,
         core.lookup,
         admin_key_digest=kept.admin_key_digest,
         clock=core.clock,
         log=core.log,
     )
-    return Serving(loaded, catalogue, providers, configured_subjects(settings, kept.local_key), door)
+    return Serving(loaded, catalogue, providers, configured_subjects(settings, kept.local_key), board, door)
 
 
-def exchange_of(settings: Settings, core: Core, catalogue: Catalogue, providers: Providers) -> Exchange:
+def exchange_of(
+    settings: Settings,
+    core: Core,
+    catalogue: Catalogue,
+    providers: Providers,
+    keys: ProviderKeys,
+    board: Board,
+) -> Exchange:
     """The story of a request, as this configuration tells it."""
-    lanes = Lanes(providers, core.headroom, tail_s=settings.server.tail_s, wall_clock_s=core.wall_clock_s)
+    lanes = Lanes(
+        providers,
+        core.headroom,
+        tail_s=settings.server.tail_s,
+        wall_clock_s=core.wall_clock_s,
+        keys=keys,
+    )
     admissions = Admissions(
         core.reservations,
         core.settler,
-        Terms(settings.redis.on_outage == "open", settings.limits.soft_ratio),
+        Terms(
+            settings.redis.on_outage == "open", settings.limits.soft_ratio, settings.redis.timeout_ms / 1000
+        ),
+        core.metrics,
         wall_clock_s=core.wall_clock_s,
+    )
+    dispatch = Dispatch(
+        core.transport,
+        lanes,
+        Patience(settings.routing.retries, settings.routing.deadline_s),
+        core.health,
+        board,
+    )
+    output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
+    if settings.redis.on_outage == "lease":
+        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    classifying = Classifying(
+        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+        Steering(
+            core.conversations,
+            catalogue,
+            min_confidence=settings.routing.classifier.min_confidence,
+            wall_clock_s=core.wall_clock_s,
+        ),
+        micro_calls_of(settings, core, catalogue, dispatch, lanes),
     )
     return Exchange(
         catalogue,
         admissions,
-        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+        Holding(catalogue, admissions, core.guesses, output_limits),
+        classifying,
         lanes,
-        Dispatch(core.transport, lanes, Patience(settings.routing.retries, settings.routing.deadline_s)),
+        dispatch,
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-        default_output_tokens=settings.limits.default_max_output_tokens,
-        min_confidence=settings.routing.classifier.min_confidence,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
     )
 
 
-def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mapping[str, Call]) -> list[Route]:
+def micro_calls_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, lanes: Lanes
+) -> MicroCalls | None:
+    """Who is asked where rules and scorer do not know; nobody, where none is configured or its provider is off."""
+    classifier = settings.routing.classifier
+    model = catalogue.models.get(classifier.micro_model or "")
+    if model is None:
+        return None
+    return MicroCalls(
+        model,
+        dispatch,
+        lanes,
+        core.memory,
+        core.micro_verdicts,
+        core.digests,
+        core.metrics,
+        core.guesses,
+        timeout_s=classifier.micro_timeout_ms / 1000,
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def routes_of(
+    settings: Settings,
+    core: Core,
+    catalogue: Catalogue,
+    board: Board,
+    calls: Mapping[str, Call],
+    exchange: Exchange,
+) -> list[Route]:
     """Every route, with what it needs of this configuration."""
+    classifying = ClassifyDesk(
+        exchange.classifying.judge,
+        exchange.classifying.micro,
+        catalogue,
+        Settlement(core.metrics, core.log).classified,
+        min_confidence=settings.routing.classifier.min_confidence,
+        clock=core.clock,
+    )
+    own = Account(core.reservations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
     for prefix in _PREFIXES:
         routes += [
+            Route(f"{prefix}/key", own.key, methods=["GET"]),
+            Route(f"{prefix}/credits", own.credits, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
@@ -126,6 +221,8 @@ def routes_of(settings: Settings, core: Core, catalogue: Catalogue, calls: Mappi
             core.directory,
             core.store,
             core.books,
+            classifying,
+            HealthDesk(core.health, board),
             reload=core.reload,
             default_limits=settings.limits.defaults.named(),
         ),

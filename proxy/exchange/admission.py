@@ -4,18 +4,21 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
-from ratelimit.limits.reservations import Mode, Reservations
+from ratelimit.limits.bookings import Booking
+from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settlement, Settler
-from ratelimit.limits.types import NO_ROW, Account, Claim, Decision, Rate, Refusal, Row, Scope, account
+from ratelimit.limits.types import NO_ROW, Account, Claim, Decision, Rate, Refusal, Room, Row, Scope, account
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.subjects.types import Scope as SubjectScope
 from ratelimit.subjects.types import Subject
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+NOTHING: Final = Bound(0, 0, 0)
 
 _MICRO: Final = 1_000_000
 _ACCOUNTS_KEPT: Final = 10_000
@@ -26,24 +29,50 @@ class Admission(NamedTuple):
     """A request that may run.
 
     Attributes:
-        headers: tell the tighter limits, what is left of them, and which is nearly used up.
-        account: what it counts for; `None` for a subject without limits, of which nothing is held.
-        mode: `held`, or `unheld` when the store was away and requests pass uncounted for the time.
+        account: what it counts for.
         admitted_us: microseconds since the epoch.
+        held: whether something is held for it. Nothing is where there is no limit, and where requests pass while
+            the store is away: what those use is booked when they are over.
+        headers: tell the tighter limits, what is left of them, and which is nearly used up.
+        step: how often it has been admitted.
+        output_tokens: the shorter limit of its answer that it was admitted with; `None`: as it was asked for.
     """
 
+    account: Account
+    admitted_us: int
+    held: bool
     headers: Headers = ()
-    account: Account | None = None
-    mode: Mode = "held"
-    admitted_us: int = 0
+    step: int = 1
+    output_tokens: int | None = None
+
+
+class Smaller(NamedTuple):
+    """The same request with a shorter answer."""
+
+    bound: Bound
+    output_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`open_on_outage`: requests of known keys pass while the store is away. `soft_ratio`: see the settings."""
+    """How admission behaves.
+
+    Attributes:
+        open_on_outage: requests of known keys pass while the store is away.
+        soft_ratio: see the settings.
+        timeout_s: of one admission as a whole, a second try included.
+    """
 
     open_on_outage: bool
     soft_ratio: float
+    timeout_s: float
+
+
+class Counted(Protocol):
+    """Metrics."""
+
+    def limit_refused(self, scope: str, limit: str) -> None: ...
+    def soft_limit(self, scope: str, limit: str) -> None: ...
 
 
 class Admissions:
@@ -54,77 +83,188 @@ class Admissions:
         reservations: Reservations,
         settler: Settler,
         terms: Terms,
+        counted: Counted,
         *,
         wall_clock_s: Callable[[], float],
     ) -> None:
         self._reservations = reservations
         self._settler = settler
         self._terms = terms
+        self._counted = counted
         self._wall_clock_s = wall_clock_s
         self._accounts: dict[tuple[str, tuple[str, ...]], tuple[Subject, Account]] = {}
 
-    def account(self, subject: Subject, *names: str) -> Account | None:
-        """What a request for these names counts for; `None` without any limit."""
-        place = (subject.key_id, names)
+    def account(self, subject: Subject, *names: str) -> Account:
+        """What a request for these names counts for."""
+        # Names make a difference for keys with limits of single models only.
+        place = (subject.key_id, names if subject.key_model_limits else ())
         known = self._accounts.get(place)
         if known is None or known[0] is not subject:
-            scopes = tuple(_scope(scope, subject) for scope in subject.scopes_for(*names))
-            if len(self._accounts) >= _ACCOUNTS_KEPT:
-                self._accounts.clear()
-            known = self._accounts[place] = (subject, account(subject.customer_id, scopes))
-        return known[1] if known[1].limited else None
+            if known is None and len(self._accounts) >= _ACCOUNTS_KEPT:
+                del self._accounts[next(iter(self._accounts))]
+            known = self._accounts[place] = (subject, account_of(subject, *names))
+        return known[1]
 
-    async def admit(self, counts_for: Account | None, request_id: str, bound: Bound) -> Admission:
-        """Hold what the request may use, all or nothing.
+    async def admit(
+        self,
+        counts_for: Account,
+        request_id: str,
+        bound: Bound,
+        *,
+        earlier: Admission | None = None,
+        smaller: Callable[[Room], Smaller | None] | None = None,
+    ) -> Admission:
+        """Hold what the request may use, all or nothing. Without limits nothing is awaited.
+
+        Args:
+            earlier: what it was admitted with before: `bound` comes on top, and the request counts once.
+            smaller: asked once, when a quota or budget is in the way, for a request that fits what is left.
 
         Raises:
             Refused: a limit is reached, or limits cannot be checked.
         """
-        if counts_for is None:
-            return Admission()
         if self._settler.full:
             raise Refused("overloaded", "too much waits to be settled; try again shortly", retry_after_s=1.0)
-        claim = Claim(request_id, 1, *bound)
+        if earlier is not None and not earlier.held:
+            return earlier
+        known_away = not self._reservations.available
+        if counts_for.limited and not known_away:
+            return await self._held(counts_for, request_id, bound, earlier, smaller)
+        if known_away or self._settler.failing(counts_for.customer_id):
+            return self._during_outage(counts_for, earlier, None)
+        return self._unheld(counts_for)
+
+    async def _held(
+        self,
+        counts_for: Account,
+        request_id: str,
+        bound: Bound,
+        earlier: Admission | None,
+        smaller: Callable[[Room], Smaller | None] | None,
+    ) -> Admission:
+        claim = Claim(request_id, 1 if earlier is None else earlier.step + 1, *bound)
         try:
-            decision = await self._reservations.admit(counts_for, claim, soft_ratio=self._terms.soft_ratio)
+            decision, output_tokens = await self._decided(counts_for, claim, smaller)
         except StoreUnavailable as outage:
-            if self._terms.open_on_outage:
-                return Admission((), counts_for, "unheld", int(self._wall_clock_s() * _MICRO))
-            self._void(counts_for, request_id)
-            raise Refused(
-                "limits_unavailable",
-                "limits cannot be checked at the moment; try again shortly",
-                retry_after_s=1.0,
-            ) from outage
+            if earlier is None:
+                self._void(counts_for, request_id)
+            return self._during_outage(counts_for, earlier, outage)
         except asyncio.CancelledError:
-            self._void(counts_for, request_id)
+            if earlier is None:
+                self._void(counts_for, request_id)
             raise
         headers = _headers(decision)
         if decision.refusal is not None:
+            self._counted.limit_refused(decision.refusal.scope, decision.refusal.limit)
             raise _refusal(decision.refusal, headers)
-        self._settler.opened(counts_for, request_id)
-        return Admission(headers, counts_for, "held", decision.admitted_us)
+        if not decision.allowed:
+            raise Refused("limits_unavailable", "this request is over already", retry_after_s=1.0)
+        if decision.soft is not None:
+            self._counted.soft_limit(decision.soft.scope, decision.soft.limit)
+        if earlier is None:
+            self._settler.opened(counts_for, request_id)
+        if output_tokens is not None:
+            headers = (*headers, (b"x-headgate-output-limit", b"%d" % output_tokens))
+        return Admission(
+            counts_for,
+            decision.admitted_us,
+            held=True,
+            headers=headers,
+            step=claim.step,
+            output_tokens=output_tokens,
+        )
 
     def settle(
-        self, admission: Admission, request_id: str, *, tokens: int, microusd: int, row: Row = NO_ROW
+        self,
+        admission: Admission,
+        request_id: str,
+        *,
+        tokens: int,
+        microusd: int,
+        row: Row = NO_ROW,
+        served: bool = True,
     ) -> None:
-        """Charge what the request used and give back the rest. Never waits."""
-        if admission.account is not None:
+        """Charge what the request used and give back the rest. Never waits.
+
+        Args:
+            served: false where it was refused after its first step: it does not count as a request.
+        """
+        counts_for = admission.account
+        if admission.held:
             self._settler.settle(
                 Settlement(
-                    admission.account,
+                    counts_for,
                     request_id,
                     tokens,
                     microusd,
-                    admission.mode,
+                    "held" if served else "unserved",
                     admitted_us=admission.admitted_us,
                     row=row,
                 )
             )
+        else:
+            self._settler.book(
+                counts_for.customer_id,
+                Booking(counts_for.names, admission.admitted_us, tokens, microusd, row),
+            )
+
+    async def _decided(
+        self, counts_for: Account, claim: Claim, smaller: Callable[[Room], Smaller | None] | None
+    ) -> tuple[Decision, int | None]:
+        """Ask, and once more where the answer was lost on the way, or where a shorter one may fit.
+
+        All of it is within one time-out. Repeated, a claim is held once.
+
+        Raises:
+            StoreUnavailable: no answer in time. The claim may be held.
+        """
+        soft_ratio = self._terms.soft_ratio
+        until_s = asyncio.get_running_loop().time() + self._terms.timeout_s
+        try:
+            decision = await self._reservations.admit(counts_for, claim, soft_ratio=soft_ratio)
+        except StoreUnavailable:
+            if not self._reservations.available:
+                raise
+            decision = await self._asked_again(counts_for, claim, until_s)
+        if decision.refusal is None or smaller is None:
+            return decision, None
+        shorter = smaller(decision.room)
+        if shorter is None:
+            return decision, None
+        claim = Claim(claim.reservation_id, claim.step, *shorter.bound)
+        return await self._asked_again(counts_for, claim, until_s), shorter.output_tokens
+
+    async def _asked_again(self, counts_for: Account, claim: Claim, until_s: float) -> Decision:
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await self._reservations.admit(counts_for, claim, soft_ratio=self._terms.soft_ratio)
+        except TimeoutError as late:
+            raise StoreUnavailable("no second answer in time") from late
+
+    def _during_outage(
+        self, counts_for: Account, earlier: Admission | None, outage: StoreUnavailable | None
+    ) -> Admission:
+        if self._terms.open_on_outage:
+            # What was held before is settled by its hold, whatever it uses.
+            return earlier or self._unheld(counts_for)
+        raise Refused(
+            "limits_unavailable",
+            "limits cannot be checked at the moment; try again shortly",
+            retry_after_s=1.0,
+        ) from outage
+
+    def _unheld(self, counts_for: Account) -> Admission:
+        return Admission(counts_for, int(self._wall_clock_s() * _MICRO), held=False)
 
     def _void(self, counts_for: Account, request_id: str) -> None:
-        """It may be held, and will not run."""
+        """It may be held, and will not run, or not under this hold."""
         self._settler.settle(Settlement(counts_for, request_id, mode="void", uncertain=True))
+
+
+def account_of(subject: Subject, *names: str) -> Account:
+    """What a request for these names counts for."""
+    scopes = tuple(_scope(scope, subject) for scope in subject.scopes_for(*names))
+    return account(subject.customer_id, scopes)
 
 
 def _scope(scope: SubjectScope, subject: Subject) -> Scope:

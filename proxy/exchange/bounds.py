@@ -1,21 +1,23 @@
-"""What a request may use at most, and what it will probably use: numbers for limits, made without a tokenizer."""
+"""What a request may use at most: numbers for limits, made without a tokenizer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from providers.types import Canonical
+from proxy.exchange.guesses import Guesses
 from proxy.exchange.metering import cost_microusd
+from proxy.routing.catalogue.types import Model
 from proxy.routing.policy import Attempt
 
-BYTES_PER_TOKEN: Final = 4
-"""A guess for rates; a bound takes a token a byte, which no tokenizer exceeds."""
 MESSAGE_TOKENS: Final = 32
 """Around each message, and once around all; templates add a handful of tokens for roles and separators."""
 TOOLS_TOKENS: Final = 700
 """The system prompt that comes with tools: up to 530 at Anthropic (page "tool-use/overview", November 2026)."""
 IMAGE_TOKENS: Final = 50_000
-"""At most of one image: gpt-4o-mini takes 2,833 and 5,667 a tile of up to eight (OpenAI, page "vision")."""
-EXPECTED_OUTPUT_TOKENS: Final = 512
+"""Of one image, where the catalogue does not know: gpt-4o-mini takes 2,833 and 5,667 a tile of up to eight (OpenAI,
+page "vision")."""
+LEAST_OUTPUT_TOKENS: Final = 16
+"""An answer is not shortened to less: nobody is served by it."""
 
 _BOUNDED_PARTS: Final = frozenset({"text", "refusal", "image_url"})
 _UNBOUNDED_MEMBERS: Final = ("web_search_options", "plugins", "audio", "previous_response_id")
@@ -29,24 +31,41 @@ class Bound(NamedTuple):
     minute_tokens: int
 
 
-def bound(request: Canonical, attempts: Sequence[Attempt], output_tokens: int) -> Bound | None:
+class Prompt(NamedTuple):
+    """What a prompt adds up to, without a tokenizer.
+
+    Attributes:
+        bytes: of the body, without pictures that stand in it.
+        most_tokens: without its images; `None` when it holds what cannot be measured here.
+        images: how many.
+    """
+
+    bytes: int
+    most_tokens: int | None
+    images: int
+
+
+def bound(
+    request: Canonical,
+    prompt: Prompt,
+    attempts: Sequence[Attempt],
+    output_tokens: int,
+    models: Mapping[str, Model],
+    guesses: Guesses,
+) -> Bound | None:
     """The dearest attempt's; `None` when nothing bounds one of them.
 
     Args:
         output_tokens: the limit of each answer.
+        models: of the catalogue, by public id.
     """
-    raw_bytes = len(request.raw)
-    prompt_tokens = _prompt(request)
-    all_output = request.choices * output_tokens
-    if "prediction" in request.members:
-        all_output += raw_bytes  # what of a prediction is not taken is billed as output
+    predicted = len(request.raw) if "prediction" in request.members else 0
     tokens = microusd = 0
     for attempt in attempts:
-        input_tokens = prompt_tokens
-        if attempt.context_tokens is not None:
-            # A longer prompt is refused by the provider, and costs nothing.
-            context = attempt.context_tokens
-            input_tokens = context if prompt_tokens is None else min(prompt_tokens, context)
+        model = models[attempt.model]
+        # What of a prediction is not taken is billed as output.
+        all_output = request.choices * answer_tokens(output_tokens, model) + predicted
+        input_tokens = _most_input(prompt, model)
         if input_tokens is None:
             return None
         tokens = max(tokens, input_tokens + all_output)
@@ -60,8 +79,30 @@ def bound(request: Canonical, attempts: Sequence[Attempt], output_tokens: int) -
                     cache_write_tokens=written,
                 )
                 microusd = max(microusd, cost)
-    guess = raw_bytes // BYTES_PER_TOKEN + 1 + min(all_output, EXPECTED_OUTPUT_TOKENS * request.choices)
-    return Bound(tokens, microusd, guess)
+    return Bound(
+        tokens, microusd, expected_tokens(request, prompt, attempts[0], output_tokens, models, guesses)
+    )
+
+
+def expected_tokens(
+    request: Canonical,
+    prompt: Prompt,
+    attempt: Attempt,
+    output_tokens: int,
+    models: Mapping[str, Model],
+    guesses: Guesses,
+) -> int:
+    """What an attempt will probably use, for rates: it is right in the long run, and settlement corrects it."""
+    backend_id = attempt.backend.id
+    model = models[attempt.model]
+    output = min(answer_tokens(output_tokens, model), guesses.output_tokens(backend_id))
+    images = prompt.images * (model.max_image_tokens or 0)
+    return guesses.prompt_tokens(backend_id, prompt.bytes) + images + request.choices * output
+
+
+def answer_tokens(limit_tokens: int, model: Model) -> int:
+    """A model writes no more than it can, whatever it was asked for."""
+    return limit_tokens if model.max_output_tokens is None else min(limit_tokens, model.max_output_tokens)
 
 
 def longest_answer(request: Canonical) -> int:
@@ -70,27 +111,53 @@ def longest_answer(request: Canonical) -> int:
     return max([request.output_limit_tokens or 0, *(each for each in said if isinstance(each, int))])
 
 
-def _prompt(request: Canonical) -> int | None:
-    """Tokens of the prompt at most; `None` when it holds what cannot be measured here.
+def measure(request: Canonical) -> Prompt:
+    """Measure a prompt, once per request.
 
-    JSON is never shorter than the UTF-8 of what it says, so the body's bytes bound its text.
+    JSON is never shorter than the UTF-8 of what it says, and no tokenizer makes more tokens than bytes, so the
+    body's bytes bound its text.
     """
     members = request.members
-    if any(members.get(name) for name in _UNBOUNDED_MEMBERS) or _foreign_tools(members):
-        return None
+    raw_bytes = len(request.raw)
     messages = members.get("messages") or ()
-    tokens = len(request.raw) + MESSAGE_TOKENS * (len(messages) + 1)
-    if members.get("tools") or members.get("functions"):
-        tokens += TOOLS_TOKENS
+    images = picture_bytes = 0
+    measurable = not (any(members.get(name) for name in _UNBOUNDED_MEMBERS) or _foreign_tools(members))
     for message in messages:
         content = message.get("content")
         if isinstance(content, list):
             for part in content:
                 kind = part.get("type") if isinstance(part, dict) else None
-                if kind not in _BOUNDED_PARTS:
-                    return None
-                tokens += IMAGE_TOKENS if kind == "image_url" else 0
-    return tokens
+                if kind == "image_url":
+                    url = _url(part.get("image_url"))
+                    images += 1
+                    if url.startswith("data:image/"):
+                        picture_bytes += len(url)
+                    elif url.startswith("data:"):
+                        measurable = False  # a document or a film, which some providers take here
+                elif kind not in _BOUNDED_PARTS:
+                    measurable = False
+    text_bytes = max(0, raw_bytes - picture_bytes)
+    if not measurable:
+        return Prompt(text_bytes, None, images)
+    tokens = text_bytes + MESSAGE_TOKENS * (len(messages) + 1)
+    if members.get("tools") or members.get("functions"):
+        tokens += TOOLS_TOKENS
+    return Prompt(text_bytes, tokens, images)
+
+
+def _most_input(prompt: Prompt, model: Model) -> int | None:
+    tokens = prompt.most_tokens
+    if tokens is not None and prompt.images:
+        tokens += prompt.images * (model.max_image_tokens or IMAGE_TOKENS)
+    if model.context_tokens is None:
+        return tokens
+    # A longer prompt is refused by the provider, and costs nothing.
+    return model.context_tokens if tokens is None else min(tokens, model.context_tokens)
+
+
+def _url(image: object) -> str:
+    url = image.get("url") if isinstance(image, dict) else image
+    return url if isinstance(url, str) else ""
 
 
 def _foreign_tools(members: Mapping[str, Any]) -> bool:

@@ -16,9 +16,11 @@ from providers.types import (
     Usage,
 )
 from proxy.exchange.arrival import Arrival
+from proxy.exchange.conditions import Board
 from proxy.exchange.downstream import Downstream, Headers
 from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
 from proxy.exchange.lanes import Lane, Lanes
+from proxy.exchange.noting import note
 from proxy.exchange.record import Record, usd
 from proxy.exchange.relay.attempt import Ending
 from proxy.exchange.relay.plain import PlainRelay
@@ -27,12 +29,16 @@ from proxy.exchange.tail import Facts, Tail
 from proxy.exchange.upstream.backends import Provider
 from proxy.exchange.upstream.places import NoPlace
 from proxy.exchange.upstream.transport import Transport
+from proxy.exchange.ways import Way, Ways
 from proxy.routing.policy import Attempt
+from ratelimit.health.health import Health
 
 BACKOFF_S: Final = 0.25
 """First wait before the same backend is tried again without its own word on it; doubled each time."""
 
 STOPPING: Final = "the gateway is stopping; try again"
+
+_NO_KEY: Final = "no backend has a provider key for this customer and tier"
 
 BYTES_PER_TOKEN: Final = 4
 """Of a request's body, for estimates; JSON around the text makes it err on the high side."""
@@ -71,10 +77,18 @@ class Job(NamedTuple):
 class Dispatch:
     """Sends requests to providers. One per process."""
 
-    def __init__(self, transport: Transport, lanes: Lanes, patience: Patience) -> None:
+    def __init__(
+        self, transport: Transport, lanes: Lanes, patience: Patience, health: Health, board: Board
+    ) -> None:
+        """Args:
+        health: hears how attempts end, and knows which circuits are open.
+        board: knows where providers' own limits leave room, and counts what is in flight.
+        """
         self._transport = transport
         self._lanes = lanes
         self._patience = patience
+        self._health = health
+        self._board = board
 
     async def run(self, job: Job) -> Completion | None:
         """Try until one attempt answers.
@@ -85,38 +99,50 @@ class Dispatch:
         Raises:
             Refused: every attempt failed before the first content, or the provider refused the request itself.
         """
-        assert job.record.plan is not None
-        queue = list(job.record.plan.attempts)
-        failures: list[tuple[Attempt, UpstreamError]] = []
-        attempt = queue.pop(0)
+        ways = self._ways(job)
+        failures: list[tuple[Way, UpstreamError]] = []
+        way = await ways.take()
+        if way is None:
+            raise Refused("no_capable_backend", _NO_KEY, param="model")
         while True:
-            outcome = await self._try(job, attempt)
+            outcome = await self._try(job, way)
             if not isinstance(outcome, UpstreamError):
                 return outcome
-            failures.append((attempt, outcome))
-            following = await self._following(job, queue, failures)
+            failures.append((way, outcome))
+            following = await self._following(job, ways, failures)
             if following is None:
                 raise _given_up(job.record, [error for _, error in failures])
-            attempt = following
+            way = following
 
-    async def _try(self, job: Job, attempt: Attempt) -> Completion | UpstreamError | None:
+    def _ways(self, job: Job) -> Ways:
+        """The plan's attempts in their order, each over the keys that may serve this request."""
+        record = job.record
+        plan = record.plan
+        assert plan is not None
+        chosen, tier = self._lanes.chosen, plan.tier
+        return Ways(
+            plan.attempts,
+            lambda attempt: chosen(
+                attempt.backend,
+                customer_id=record.customer_id,
+                tier=tier,
+                request_id=record.request_id,
+            ),
+            self._health,
+            self._board.has_room,
+            prompt_tokens=len(job.request.raw) // BYTES_PER_TOKEN + 1,
+        )
+
+    async def _try(self, job: Job, way: Way) -> Completion | UpstreamError | None:
         """One attempt; an error is given back only when nothing of it has reached the client."""
-        lane = self._lanes.to(attempt.backend)
+        attempt, lane = way.attempt, way.lane
         dialect = self._lanes.dialect(attempt, job.client.operation)
         record = job.record
-        record.begin_try(attempt, dialect.drops(job.request))
+        record.begin_try(attempt, dialect.drops(job.request), provider_key_id=lane.key.id)
+        error: UpstreamError | None = None
         try:
             request = _encoded(dialect, job, attempt)
-            send = self._stream if job.request.stream else self._plain
-            places = lane.provider.places
-            if places is None:
-                ending = await send(job, lane, attempt, request)
-            else:
-                await places.take()
-                try:
-                    ending = await send(job, lane, attempt, request)
-                finally:
-                    places.leave()
+            ending = await self._placed(job, way, request)
             if ending.gone:
                 return None
             if ending.error is None:
@@ -125,11 +151,31 @@ class Dispatch:
         except UpstreamError as failure:
             error = lane.shown(failure)
             ending = Ending(error)
-        if record.running:
-            record.fail_try(error)
+        finally:
+            if error is not None and record.running:
+                record.fail_try(error)
+            note(self._health, record, way, error, gone=job.downstream.gone)
+            if error is not None or way.probe is not None:
+                self._board.look()
         return None if ending.committed else error
 
-    async def _stream(self, job: Job, lane: Lane, attempt: Attempt, request: UpstreamRequest) -> Ending:
+    async def _placed(self, job: Job, way: Way, request: UpstreamRequest) -> Ending:
+        """Send it, within a place at the provider where these are counted."""
+        send = self._stream if job.request.stream else self._plain
+        provider = way.attempt.backend.provider
+        places = way.lane.provider.places
+        if places is not None:
+            await places.take()
+        self._board.begin(provider)
+        try:
+            return await send(job, way, request)
+        finally:
+            self._board.end(provider)
+            if places is not None:
+                places.leave()
+
+    async def _stream(self, job: Job, way: Way, request: UpstreamRequest) -> Ending:
+        attempt, lane = way.attempt, way.lane
         reader: Reader
 
         def relay() -> StreamRelay[Frame]:
@@ -143,7 +189,7 @@ class Dispatch:
                 tail,
                 lane,
                 lane.deadlines,
-                lambda: self._on_commit(job),
+                lambda: self._on_commit(job, way),
             )
 
         def stopped() -> None:
@@ -159,7 +205,9 @@ class Dispatch:
             job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
         return ending
 
-    async def _plain(self, job: Job, lane: Lane, _: Attempt, request: UpstreamRequest) -> Ending:
+    async def _plain(self, job: Job, way: Way, request: UpstreamRequest) -> Ending:
+        lane = way.lane
+
         def relay() -> PlainRelay:
             return PlainRelay(job.downstream, lane, total_s=lane.deadlines.total_s)
 
@@ -183,6 +231,7 @@ class Dispatch:
 
         `stopped` records what is billed when the server ends the attempt because it is stopping itself.
         """
+        job.record.send_try()
         target = provider.target(request.path)
         extra_head = provider.further_head(job.arrival.headers, request.path, request.body)
         fresh = False
@@ -198,10 +247,13 @@ class Dispatch:
                 stopped()
                 relay.stop(UpstreamError("overloaded", STOPPING))
                 raise
+            if relay.slowed:
+                job.record.tries[-1].slowed = True
             if not ending.stale or fresh:
                 return ending
             fresh = True
             job.record.restart_try()
+            job.record.send_try()
 
     def _judge(self, job: Job, lane: Lane, attempt: Attempt, body: bytes) -> Completion:
         """A plain answer, recorded.
@@ -251,24 +303,20 @@ class Dispatch:
 
         return Tail(job.streaming_client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
 
-    def _on_commit(self, job: Job) -> tuple[int, Headers]:
+    def _on_commit(self, job: Job, way: Way) -> tuple[int, Headers]:
         job.record.first_content()
+        if way.probe is not None:
+            self._health.probe_answers(way.probe)
         return 200, job.start_headers()
 
-    async def _following(
-        self, job: Job, queue: list[Attempt], failures: list[tuple[Attempt, UpstreamError]]
-    ) -> Attempt | None:
+    async def _following(self, job: Job, ways: Ways, failures: list[tuple[Way, UpstreamError]]) -> Way | None:
         """The next attempt, after the wait it needs; `None` when there is none."""
         failed, error = failures[-1]
         row = UPSTREAM[error.kind]
-        if not row.moves_on:
-            if not error.context_overflow:
-                return None
-            queue[:] = [
-                other for other in queue if (other.context_tokens or 0) > (failed.context_tokens or 0)
-            ]
-            if not queue:
-                return None
+        if not row.moves_on and not (
+            error.context_overflow and ways.keep_larger(failed.attempt.context_tokens or 0)
+        ):
+            return None
         tries = sum(
             not isinstance(error, NoPlace) for _, error in failures
         )  # nothing was sent without a place
@@ -277,8 +325,10 @@ class Dispatch:
         left_s = job.record.arrived_s + self._patience.deadline_s - loop.time()
         if tries_left <= 0 or left_s <= 0:
             return None
-        if queue:
-            return queue.pop(0)
+        ways.failed(failed, error, tries_left=tries_left)
+        following = await ways.take()
+        if following is not None:
+            return following
         again = [
             (
                 BACKOFF_S * 2 ** (len(failures) - 1) if error.retry_after_s is None else error.retry_after_s,
@@ -293,7 +343,7 @@ class Dispatch:
         if wait_s >= left_s:
             return None
         await asyncio.sleep(wait_s)
-        return failures[number][0]
+        return await ways.again(failures[number][0])
 
 
 def _encoded(dialect: PlainUpstream, job: Job, attempt: Attempt) -> UpstreamRequest:

@@ -1,7 +1,7 @@
-"""One lane per backend: what an attempt needs of it, put together once."""
+"""One lane per backend and provider key: what an attempt needs of it, put together once."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -12,14 +12,12 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.relay.stream import Deadlines
 from proxy.exchange.upstream.backends import Provider, Providers
 from proxy.exchange.upstream.headroom import Headroom, Slot
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys, single_keys
 from proxy.exchange.upstream.transport import Headers
 from proxy.routing.catalogue.types import Backend
 from proxy.routing.policy import Attempt, Plan
 
 _PATH: Final = re.compile(r"[.\[]")
-
-FIRST_KEY: Final = 0
-"""Of the provider's keys, the one that is used."""
 
 _NO_TIER: Final = (
     "embeddings need a model by name: a tier may choose another one at any time, "
@@ -29,13 +27,18 @@ _NO_TIER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The way to one backend; also `relay.Source`."""
+    """The way to one backend over one of its provider's keys; also `relay.Source`."""
 
-    provider: Provider
+    key: ProviderKey
     deadlines: Deadlines
     slot: Slot
     headroom: Headroom
     wall_clock_s: Callable[[], float]
+
+    @property
+    def provider(self) -> Provider:
+        """With this lane's key."""
+        return self.key.provider
 
     def answered(self, headers: Headers) -> None:
         """An answer has begun: keep what it says of the provider's rate limits."""
@@ -58,33 +61,54 @@ class Lanes:
     """All lanes, each made when it is first used. One per process."""
 
     def __init__(
-        self, providers: Providers, headroom: Headroom, *, tail_s: float, wall_clock_s: Callable[[], float]
+        self,
+        providers: Providers,
+        headroom: Headroom,
+        *,
+        tail_s: float,
+        wall_clock_s: Callable[[], float],
+        keys: ProviderKeys | None = None,
     ) -> None:
+        """Args:
+        keys: of these providers; `None`: each has the one it is called with.
+        """
         self._providers = providers
         self._headroom = headroom
         self._tail_s = tail_s
         self._wall_clock_s = wall_clock_s
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, tuple[Lane, ...]] = {}
+        self.keys = keys or single_keys(providers)
 
-    def to(self, backend: Backend) -> Lane:
-        """The lane to a backend."""
-        lane = self._lanes.get(backend.id)
-        if lane is None:
-            provider = self._providers[backend.provider]
-            times = provider.timeouts
-            lane = self._lanes[backend.id] = Lane(
-                provider,
-                Deadlines(
-                    times.first_byte_s, times.first_content_s, times.stall_s, times.total_s, self._tail_s
-                ),
-                Slot(backend.id, FIRST_KEY),
-                self._headroom,
-                self._wall_clock_s,
+    def to(self, backend: Backend) -> tuple[Lane, ...]:
+        """All lanes to a backend, one per key of its provider, in the configuration's order."""
+        lanes = self._lanes.get(backend.id)
+        if lanes is None:
+            lanes = self._lanes[backend.id] = tuple(
+                self._lane(backend, key) for key in self.keys.of(backend.provider)
             )
-        return lane
+        return lanes
 
-    def fitting(self, plan: Plan, request: Canonical, operation: Operation) -> Plan:
-        """The plan, without attempts whose provider does not have what this request asks for.
+    def chosen(
+        self, backend: Backend, *, customer_id: str, tier: str | None, request_id: str
+    ) -> Sequence[Lane]:
+        """The lanes that a request may take, in the order it should try them; none where no key may serve it."""
+        lanes = [lane for lane in self.to(backend) if lane.key.serves(customer_id, tier)]
+        if len(lanes) > 1:
+            lanes.sort(key=lambda lane: lane.key.rank(request_id))
+        return lanes
+
+    def _lane(self, backend: Backend, key: ProviderKey) -> Lane:
+        times = key.provider.timeouts
+        return Lane(
+            key,
+            Deadlines(times.first_byte_s, times.first_content_s, times.stall_s, times.total_s, self._tail_s),
+            Slot(backend.id, key.id),
+            self._headroom,
+            self._wall_clock_s,
+        )
+
+    def fitting(self, plan: Plan, request: Canonical, operation: Operation, *, customer_id: str = "") -> Plan:
+        """The plan, without attempts whose provider does not have what this request asks for, or no key for it.
 
         Raises:
             Refused: no attempt is left.
@@ -92,6 +116,7 @@ class Lanes:
         if plan.tier is not None and operation == "embeddings":
             raise Refused("no_capable_backend", _NO_TIER, param="model")
         lacking: dict[str, tuple[str, ...]] = {}
+        keyless: list[str] = []
         unreadable: RequestError | None = None
         for attempt in plan.attempts:
             dialect = self._providers[attempt.backend.provider].speaking(operation)
@@ -99,11 +124,17 @@ class Lanes:
                 lacks = (operation,) if dialect is None else dialect.lacks(request, attempt.backend.model)
             except RequestError as problem:  # a dialect that has to read more of it than others do
                 unreadable, lacks = problem, (problem.param or "messages",)
+            if not lacks and not self.keys.usable(attempt.backend.provider, customer_id, plan.tier):
+                keyless.append(attempt.backend.id)
             if lacks:
                 lacking[attempt.backend.id] = lacks
-        if not lacking:
+        if not lacking and not keyless:
             return plan
-        kept = tuple(attempt for attempt in plan.attempts if attempt.backend.id not in lacking)
+        kept = tuple(
+            attempt
+            for attempt in plan.attempts
+            if attempt.backend.id not in lacking and attempt.backend.id not in keyless
+        )
         if not kept and unreadable is not None:
             raise Refused(unreadable.code, unreadable.message, param=unreadable.param)
         if not kept:
@@ -121,9 +152,12 @@ def _unfit(
     attempts: tuple[Attempt, ...], lacking: Mapping[str, tuple[str, ...]], request: Canonical
 ) -> Refused:
     each = "; ".join(
-        f"{attempt.backend.id} does not take {_listed(lacking[attempt.backend.id])}" for attempt in attempts
+        f"{attempt.backend.id} does not take {_listed(lacking[attempt.backend.id])}"
+        if attempt.backend.id in lacking
+        else f"{attempt.backend.id} has no provider key for this customer and tier"
+        for attempt in attempts
     )
-    first = lacking[attempts[0].backend.id][0]
+    first = lacking.get(attempts[0].backend.id, ("model",))[0]
     # What is lacking may be the whole operation: then it is the model that should have been another one.
     param = first if _PATH.split(first, 1)[0] in request.members else "model"
     return Refused("no_capable_backend", f"no backend can serve this request: {each}", param=param)

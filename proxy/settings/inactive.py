@@ -44,10 +44,6 @@ def _starts(*prefixes: str) -> Callable[[_Set], bool]:
     return lambda found: isinstance(found.value, str) and found.value.startswith(prefixes)
 
 
-def _several(found: _Set) -> bool:
-    return len(found.value) > 1
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One thing that does nothing yet.
@@ -79,10 +75,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("records.generations_max", _NO_EFFECT),
     Row("records.generations_days", _NO_EFFECT),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
-    Row("providers.*.api_keys", "the first key is used", _several),
     Row("providers.*.api_keys.*.key", _VAULT_NOTE, _starts("vault:")),
-    Row("providers.*.api_keys.*.customers", "the key is used for everybody"),
-    Row("providers.*.api_keys.*.tiers", "the key is used for all tiers"),
     Row("providers.*.secret_access_key", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.access_key_id", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.session_token", _VAULT_NOTE, _starts("vault:")),
@@ -92,11 +85,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.weights", "models are tried in the order of the list"),
     Row("tiers.*.stages", "one model answers"),
-    Row("routing.classifier.micro_model", "no model is asked; rules and scorer decide alone"),
-    Row("routing.classifier.micro_timeout_ms", _NO_EFFECT),
-    Row("routing.breaker", "no circuit opens"),
     Row("routing.hedge", "no request is hedged"),
-    Row("limits.shrink_output", _NO_EFFECT),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )

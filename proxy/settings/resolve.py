@@ -62,7 +62,7 @@ def _provider_keys(
 ) -> tuple[tuple[ProviderKey, ...], list[Problem]]:
     keys: list[ProviderKey] = []
     missing: list[Problem] = []
-    for path, entry in _named_keys(name, provider):
+    for place, (path, entry) in enumerate(_named_keys(name, provider)):
         try:
             secret = secrets.read(entry.key)
         except SecretMissing as error:
@@ -73,7 +73,7 @@ def _provider_keys(
                 Problem(path, f"a key that starts {OWN_KEY_PREFIX} is Headgate's own, not a provider's")
             )
             continue
-        keys.append(ProviderKey(secret, entry.weight, entry.customers, entry.tiers))
+        keys.append(ProviderKey(secret, entry.weight, entry.customers, entry.tiers, place))
     return tuple(keys), missing
 
 

@@ -120,6 +120,7 @@ class ProviderKey:
     """One credential of a provider, read and ready to be sent.
 
     Attributes:
+        place: in the file's list, those that could not be read included.
         customers: whom it is kept for; empty means everybody.
         tiers: which tiers it is kept for; empty means all.
     """
@@ -128,6 +129,7 @@ class ProviderKey:
     weight: int = 1
     customers: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ()
+    place: int = 0
 
 
 class Provider(Section):

@@ -32,12 +32,22 @@ class Watched(NamedTuple):
     """What others keep and metrics show, as it is at this moment.
 
     Attributes:
-        left: backend, number of the provider's key, `requests` or `tokens`, and what is left of its own limit.
+        left: backend, id of the provider's key, `requests` or `tokens`, and what is left of its own limit.
         taken: provider, requests in flight and requests in the queue, where the operator has set a bound.
+        availability: backend, and its share of answers in 7 days.
+        circuits: backend, and whether a circuit stands before every key over which it is reached.
+        refused_keys: id of a provider's key, and whether the provider has refused it.
+        unsettled: requests whose use the store has not taken yet.
+        overruns: how often a provider reported more than was held for a request.
     """
 
     left: Sequence[tuple[str, str, str, int]] = ()
     taken: Sequence[tuple[str, int, int]] = ()
+    availability: Sequence[tuple[str, float]] = ()
+    circuits: Sequence[tuple[str, bool]] = ()
+    refused_keys: Sequence[tuple[str, bool]] = ()
+    unsettled: int = 0
+    overruns: int = 0
 
 
 class Metrics:
@@ -53,11 +63,14 @@ class Metrics:
         self._watched: Callable[[], Watched] = Watched
         self._requests: defaultdict[Labels, int] = defaultdict(int)
         self._attempts: defaultdict[Labels, int] = defaultdict(int)
+        self._refused_credentials: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
         self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
+        self._limit_refusals: defaultdict[Labels, int] = defaultdict(int)
+        self._soft_limits: defaultdict[Labels, int] = defaultdict(int)
         self._collectors: tuple[Collector, ...] = (_Exposition(self), ProcessCollector(registry=None))
 
     def watch(self, watched: Callable[[], Watched]) -> None:
@@ -89,6 +102,10 @@ class Metrics:
         """An attempt is over."""
         self._attempts[backend, outcome] += 1
 
+    def refused_credential(self, *, backend: str, key: str) -> None:
+        """A provider refuses a credential: a key by its id, or the backend's where no key is told apart."""
+        self._refused_credentials[backend, key] += 1
+
     def tokens(
         self, *, model: str, provider: str, input_tokens: int, output_tokens: int, cost_microusd: int
     ) -> None:
@@ -96,6 +113,14 @@ class Metrics:
         self._tokens[model, provider, "input"] += input_tokens
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
+
+    def limit_refused(self, scope: str, limit: str) -> None:
+        """A request was refused. `scope` is `customer`, `key` or `model`, `limit` the name of one of its limits."""
+        self._limit_refusals[scope, limit] += 1
+
+    def soft_limit(self, scope: str, limit: str) -> None:
+        """A request passed that had used so much of a quota or budget that its client was told."""
+        self._soft_limits[scope, limit] += 1
 
     def unclassified(self, reason: str) -> None:
         """A verdict was not reached."""
@@ -127,10 +152,21 @@ class Metrics:
             ("backend", "outcome"),
             self._attempts,
         )
+        yield _counter(
+            "headgate_refused_credentials",
+            "Alerts: a provider refused our credential.",
+            ("backend", "key"),
+            self._refused_credentials,
+        )
         yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
         )
+        for name, text, values in (
+            ("headgate_limit_refusals", "Requests refused by a limit.", self._limit_refusals),
+            ("headgate_soft_limit", "Requests answered near a quota or budget.", self._soft_limits),
+        ):
+            yield _counter(name, text, ("scope", "limit"), values)
         yield _counter(
             "headgate_unclassified",
             "Requests without a verdict for another reason than their own text.",
@@ -138,6 +174,14 @@ class Metrics:
             self._unclassified,
         )
         watched = self._watched()
+        yield GaugeMetricFamily(
+            "headgate_settlements_waiting",
+            "Requests whose use the store has not taken yet.",
+            watched.unsettled,
+        )
+        yield CounterMetricFamily(
+            "headgate_overruns", "Requests that used more than was held for them.", watched.overruns
+        )
         left = GaugeMetricFamily(
             "headgate_provider_limit_remaining",
             "What is left of a provider's own rate limit, as it last said.",
@@ -159,6 +203,24 @@ class Metrics:
             queued.add_metric((provider,), waiting)
         yield in_flight
         yield queued
+        yield _gauge(
+            "headgate_backend_availability",
+            "Share of answers among what a backend is responsible for, over 7 days.",
+            "backend",
+            watched.availability,
+        )
+        yield _gauge(
+            "headgate_circuit_open",
+            "1 while a circuit stands before every key over which a backend is reached.",
+            "backend",
+            watched.circuits,
+        )
+        yield _gauge(
+            "headgate_provider_key_refused",
+            "1 while a provider's key is passed over because the provider refused it.",
+            "key",
+            watched.refused_keys,
+        )
         yield _histogram(
             "headgate_request_duration_seconds", "From arrival to the end of the answer.", self._duration
         )
@@ -197,6 +259,13 @@ def _counter(name: str, text: str, names: Labels, values: dict[Labels, int]) -> 
     family = CounterMetricFamily(name, text, labels=names)
     for labels, value in values.items():
         family.add_metric(labels, value)
+    return family
+
+
+def _gauge(name: str, text: str, label: str, values: Sequence[tuple[str, float]]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=(label,))
+    for key, value in values:
+        family.add_metric((key,), float(value))
     return family
 
 

@@ -58,6 +58,10 @@ class Circuits:
         self.view: Mapping[Target, Circuit] = {}
         """Those that are not closed. Replaced by each change, never changed in place."""
 
+    def obey(self, rules: BreakerRules) -> None:
+        """Judge by these from now on."""
+        self._rules = rules
+
     def window(self, backend: str) -> Window:
         """Where a backend's answers and faults are counted."""
         window = self._windows.get(backend)
@@ -97,7 +101,7 @@ class Circuits:
         answered, failed = self.window(backend).totals(now_s)
         total = answered + failed
         too_many = total >= self._rules.min_requests and failed >= self._rules.error_ratio * total
-        if not too_many or failed == 0 or target in self.view:
+        if not too_many or failed == 0 or target in self.view or not self._rules.cool_down_s:
             return None
         return Opening(target, "errors", now_s + self._rules.cool_down_s)
 

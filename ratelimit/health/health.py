@@ -27,11 +27,12 @@ from ratelimit.health.types import (
     Change,
     HealthSnapshot,
     Probe,
+    State,
     Target,
     targets,
 )
 from ratelimit.store import keys as spelled
-from ratelimit.store.errors import StoreUnavailable
+from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 
@@ -107,10 +108,17 @@ class Health:
         self._untold: list[Change] = []
         self._told: set[tuple[Target, str]] = set()
 
-    def watch(self, backends: Sequence[str]) -> None:
-        """Read these from now on. Figures of others are kept in the store for their 7 days."""
+    def watch(self, backends: Sequence[str], rules: BreakerRules | None = None) -> None:
+        """Read these from now on, and judge by these rules. Figures of others are kept for their 7 days.
+
+        Args:
+            rules: `None`: as before.
+        """
         self._backends = tuple(backends)
         self._figures = Figures()
+        if rules is not None:
+            self._rules = rules
+            self._circuits.obey(rules)
 
     def note(
         self,
@@ -163,6 +171,12 @@ class Health:
         now_s = self._clock_s()
         return HealthSnapshot(now_s, now_s - self._read_at_s, self._known, self._circuits.view)
 
+    def state(self, backend: str, provider_key_id: str | None) -> State:
+        """What stands between a request and a backend over one key; a fraction of a microsecond while all is well."""
+        return (
+            "closed" if not self._circuits.view else self.snapshot().circuit(backend, provider_key_id).state
+        )
+
     async def take_probe(self, backend: str, provider_key_id: str | None) -> Probe | None:
         """The right to try what is `due`, one at a time over all gateways; None: leave it where it stands.
 
@@ -172,7 +186,7 @@ class Health:
             concerned = targets(backend, provider_key_id)
             try:
                 return await self._ask_for_probe(concerned)
-            except StoreUnavailable:
+            except (StoreUnavailable, StoreFault):  # a fault is told by `run`, which meets it too
                 self._alone = True
         return self._circuits.take_probe(backend, provider_key_id, self._clock_s())
 
@@ -270,10 +284,19 @@ class Health:
         self._changes.clear()
         return changes
 
-    async def run(self, on_changes: Callable[[tuple[Change, ...]], None]) -> None:
+    async def run(
+        self,
+        on_changes: Callable[[tuple[Change, ...]], None],
+        *,
+        on_round: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write and read about once a second, at once when a circuit may have to open. Until cancelled.
 
-        Call `flush` once more at shutdown. `on_changes` must not block.
+        Call `flush` once more at shutdown. Neither callback may block.
+
+        Args:
+            on_changes: gets changes of circuits that are this gateway's to tell.
+            on_round: called after each look, also when the store did not answer.
 
         Raises:
             StoreFault: a bug of ours. Outages are waited out.
@@ -286,6 +309,7 @@ class Health:
             changes = self.take_changes()
             if changes:
                 on_changes(changes)
+            on_round()
             await asyncio.sleep(_URGENT_PAUSE_S)
             try:
                 async with asyncio.timeout(EVERY_S - _URGENT_PAUSE_S):
@@ -326,7 +350,7 @@ class Health:
         if probe is not None:
             self._end_probe(news.verdicts(probe, kind), now_s)
         opening = news.opening(backend, provider_key_id, kind, retry_after_s, now_s)
-        if opening is not None:
+        if opening is not None and self._rules.cool_down_s:
             self._open(opening, now_s)
         if kind in FAULTS:
             self._circuits.window(backend).add(now_s, failed=True)

@@ -10,14 +10,17 @@ from ratelimit.health.summary import NEUTRAL_AVAILABILITY, Kind
 State = Literal["closed", "due", "half_open", "open"]
 """From good to bad. `due`: open, its cool-down is over, and one probe may be taken. `half_open`: one is under way."""
 
-_BADNESS: Final[Mapping[State, int]] = {"closed": 0, "due": 1, "half_open": 2, "open": 3}
+BADNESS: Final[Mapping[State, int]] = {"closed": 0, "due": 1, "half_open": 2, "open": 3}
 
 Reason = Literal["errors", "retry_after", "auth", "not_found"]
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerRules:
-    """When a circuit opens on errors: `error_ratio` of at least `min_requests` within a minute; `cool_down_s` then."""
+    """When a circuit opens on errors: `error_ratio` of at least `min_requests` within a minute; `cool_down_s` then.
+
+    A `cool_down_s` of 0 means that none opens, whatever the reason.
+    """
 
     error_ratio: float = 0.5
     min_requests: int = 10
@@ -150,7 +153,7 @@ class HealthSnapshot:
             if circuit is not None:
                 state = circuit.state_at(self.now_s)
                 open_for_s = max(0.0, circuit.open_until_s - self.now_s)
-                if (_BADNESS[state], open_for_s) > (_BADNESS[worst.state], worst.open_for_s):
+                if (BADNESS[state], open_for_s) > (BADNESS[worst.state], worst.open_for_s):
                     worst = CircuitState(state, open_for_s, circuit.reason)
         return worst
 

@@ -1,7 +1,7 @@
 -- One gateway's news: counts per backend, what probes have shown, circuits to open. Counted once per batch number.
 -- KEYS: 1 the writer's last batch (string), 2 circuits (hash), 3... backends (hashes)
 -- ARGV: 1 offset_us added to the clock, 2 batch number, 3 error_ratio, 4 min_requests, 5 cool_down_ms,
---       6 longest cool-down (ms), 7 the batch (JSON, see `gathering.Batch.encoded`)
+--       (0: none is opened), 6 longest cool-down (ms), 7 the batch (JSON, see `gathering.Batch.encoded`)
 -- Result: array of {circuit, opened|reopened|closed, reason}; the same for a batch that had been written already.
 local HOUR_MS = 3600000
 local HOURS = 168
@@ -22,6 +22,9 @@ if known then
     return last.changes
   end
 end
+
+-- A script that fails half-way keeps what it has written: sent again, the batch must not count twice.
+redis.call('SET', KEYS[1], cjson.encode({number = tonumber(ARGV[2]), changes = {}}), 'PX', KEEP_MS)
 
 local time = redis.call('TIME')
 local now = math.floor((time[1] * 1000000 + time[2] + ARGV[1]) / 1000)
@@ -172,7 +175,7 @@ end
 for _, backend in ipairs(batch.backends) do
   local packed = redis.call('HGET', key_of[backend], 'window')
   local name = backend .. '\n'
-  if packed and redis.call('HEXISTS', KEYS[2], name) == 0 then
+  if packed and cool_down > 0 and redis.call('HEXISTS', KEYS[2], name) == 0 then
     local ring = cmsgpack.unpack(packed)
     local answered, failed = 0, 0
     for i = 1, #ring, 4 do

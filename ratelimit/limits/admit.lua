@@ -10,8 +10,11 @@
 --         6-8 tokens per minute: the same,
 --         9-12 the window nearest to its limit, if above the soft ratio: scope (0 none), limit (1..9), used, maximum,
 --         13-17 what refused: scope (0 none), limit (1..9), used, us until it begins anew (-1 never), us until this
---         request would pass (-1 never). Figures are whole; used of dollars is in micro-dollars.
--- A second call with the same id and step takes nothing and answers with the figures as they are.
+--         request would pass (-1 never),
+--         18-19 the least that is left of any window: tokens, micro-dollars (-1 no limit).
+--         Figures are whole; used of dollars is in micro-dollars.
+-- A second call with the same id and step takes nothing and answers with the figures as they are. One that was taken
+-- for lost is brought back first: whoever asks for it is alive.
 local id, step = ARGV[1], tonumber(ARGV[2])
 local now = clock(tonumber(ARGV[3]))
 local asked = cjson.decode(ARGV[5])
@@ -19,7 +22,7 @@ local tokens, microusd, minute_tokens = tonumber(ARGV[6]), tonumber(ARGV[7]), to
 local soft_ratio = tonumber(ARGV[9])
 
 if redis.call('EXISTS', KEYS[5]) == 1 then
-  return {-1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+  return {-1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1}
 end
 local book = open_book(KEYS[1])
 sweep(book, KEYS[2], KEYS[3], KEYS[4], now)
@@ -35,8 +38,13 @@ local day = math.max(math.floor(now / DAY_US), customer[8])
 local month, next_month_day = month_of(day)
 local ends_us = {(day + 1) * DAY_US - now, next_month_day * DAY_US - now, -1}
 
+local due = whole(now + tonumber(ARGV[4]))
 local packed = redis.call('HGET', KEYS[2], id)
 local reservation = packed and cmsgpack.unpack(packed)
+if not reservation then
+  local lost = redis.call('HGET', KEYS[4], id)
+  reservation = lost and revive(book, KEYS[2], KEYS[3], KEYS[4], id, lost, due)
+end
 local repeated = reservation and reservation[8] >= step
 local first = not reservation
 local windows_of = reservation or {now, day, month}
@@ -52,6 +60,7 @@ end
 
 local charges = {}
 local buckets = {{}, {}}
+local room = {-1, -1}
 for place, limits in ipairs(asked) do
   local scope = book.scopes[names[place]]
   roll(scope, day, month)
@@ -85,6 +94,8 @@ for place, limits in ipairs(asked) do
         local amount = kind == 0 and tokens or microusd
         if limit >= 0 then
           local spent, held = scope[at + 1 + kind], scope[at + 3 + kind]
+          local left = math.max(0, limit - spent - held)
+          room[kind + 1] = room[kind + 1] < 0 and left or math.min(room[kind + 1], left)
           if spent + held + amount > limit or limit == 0 then
             -- Where only what others hold is in the way, it may be free as soon as one of them is settled.
             local retry = spent + amount <= limit and limit > 0 and 1000000 or ends_us[window]
@@ -123,7 +134,7 @@ if passed and not repeated then
     reservation[10] = ARGV[10]
   end
   redis.call('HSET', KEYS[2], id, cmsgpack.pack(reservation))
-  redis.call('ZADD', KEYS[3], whole(now + tonumber(ARGV[4])), id)
+  redis.call('ZADD', KEYS[3], due, id)
 end
 -- Refused, too: what was swept and what has leaked is written down.
 book:write()
@@ -162,7 +173,7 @@ for place, limits in ipairs(asked) do
     end
   end
 end
-for _, part in ipairs({soft, refused}) do
+for _, part in ipairs({soft, refused, room}) do
   for _, figure in ipairs(part) do
     answer[#answer + 1] = figure
   end

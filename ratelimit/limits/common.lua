@@ -165,3 +165,23 @@ local function sweep(book, held_key, due_key, lost_key, now)
     redis.call('ZREM', due_key, id)
   end
 end
+
+-- Bring a reservation back that was taken for lost: its gateway is heard of again. Its slot is taken anew.
+local function revive(book, held_key, due_key, lost_key, id, packed, due)
+  local reservation = cmsgpack.unpack(packed)
+  book:read(reservation[7])
+  for place, name in ipairs(reservation[7]) do
+    local scope = book.scopes[name]
+    scope[7] = scope[7] + 1
+    add(scope, reservation, 1, -reservation[4])
+    add(scope, reservation, 2, -reservation[5])
+    add(scope, reservation, 3, reservation[4])
+    add(scope, reservation, 4, reservation[5])
+    -- What its minute was charged came back and is not charged again; what it uses is, when it is settled.
+    reservation[6][place] = math.min(0, reservation[6][place])
+  end
+  redis.call('HDEL', lost_key, id)
+  redis.call('HSET', held_key, id, cmsgpack.pack(reservation))
+  redis.call('ZADD', due_key, due, id)
+  return reservation
+end

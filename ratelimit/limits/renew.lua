@@ -10,21 +10,7 @@ for index = 3, #ARGV do
   local id = ARGV[index]
   local lost = redis.call('HGET', KEYS[4], id)
   if lost then
-    local reservation = cmsgpack.unpack(lost)
-    book:read(reservation[7])
-    for place, name in ipairs(reservation[7]) do
-      local scope = book.scopes[name]
-      scope[7] = scope[7] + 1
-      add(scope, reservation, 1, -reservation[4])
-      add(scope, reservation, 2, -reservation[5])
-      add(scope, reservation, 3, reservation[4])
-      add(scope, reservation, 4, reservation[5])
-      -- What its minute was charged came back and is not charged again; what it uses is, when it is settled.
-      reservation[6][place] = math.min(0, reservation[6][place])
-    end
-    redis.call('HDEL', KEYS[4], id)
-    redis.call('HSET', KEYS[2], id, cmsgpack.pack(reservation))
-    redis.call('ZADD', KEYS[3], due, id)
+    revive(book, KEYS[2], KEYS[3], KEYS[4], id, lost, due)
   elseif redis.call('HEXISTS', KEYS[2], id) == 1 then
     redis.call('ZADD', KEYS[3], due, id)
   else

@@ -14,6 +14,7 @@ from ratelimit.limits.types import (
     Look,
     Rate,
     Refusal,
+    Room,
     Row,
     Window,
 )
@@ -34,12 +35,12 @@ HOLD_S: Final = 28.0
 MARK_S: Final = 3600.0
 """How long a reservation that may still be on its way to the store is known to be over."""
 
-Mode = Literal["held", "unheld", "void"]
+Mode = Literal["held", "unheld", "void", "unserved"]
 _MICRO: Final = 1_000_000
 ROWS_KEPT_DAYS: Final = 30
 FIGURES_KEPT_DAYS: Final = 400
 """Of a day's figures: a year, and time to look at it."""
-_DAY_S: Final = 86_400
+DAY_S: Final = 86_400
 
 
 class Settled(NamedTuple):
@@ -57,15 +58,21 @@ class Reservations:
     def __init__(self, store: Store, *, rows_kept_days: int = ROWS_KEPT_DAYS) -> None:
         """`rows_kept_days`: how long the ledger keeps rows before it keeps their sums alone; 0: not at all."""
         self._store = store
-        self._rows_kept_us = rows_kept_days * _DAY_S * _MICRO
+        self._rows_kept_us = rows_kept_days * DAY_S * _MICRO
+
+    @property
+    def available(self) -> bool:
+        """False while the store is known to be away: a call would fail, and nothing would be sent."""
+        return self._store.available
 
     async def admit(
         self, account: Account, claim: Claim, *, soft_ratio: float, hold_s: float = HOLD_S
     ) -> Decision:
         """Hold a claim against every limit of the account: all of it or nothing.
 
-        Repeated with the same id and step it takes nothing more. After StoreUnavailable the claim may be held all
-        the same: ask again, or settle it as `void`. One round trip; time is the server's.
+        Repeated with the same id and step it takes nothing more; one taken for lost is brought back. After
+        StoreUnavailable the claim may be held all the same: ask again, or settle it as `void`. One round trip; time
+        is the server's.
         """
         reply = await self._store.run(
             _ADMIT,
@@ -105,7 +112,8 @@ class Reservations:
             tokens: input and output.
             row: of the ledger; without one the sums are kept all the same. `void` leaves nothing.
             mode: `held` does nothing where nothing is held; `unheld` books a request that ran while the store was
-                away; `void` gives everything back, the request too.
+                away; `void` gives everything back, the request too; `unserved` charges what was used and gives the
+                request back.
             uncertain: a call that would hold it may still be on its way.
             admitted_us: when it was admitted, microseconds since the epoch; for what is not held any more.
         """
@@ -132,7 +140,7 @@ class Reservations:
                 spelled.figures(account.customer_id),
                 row.group,
                 b"[%s]" % b",".join(b"%d" % figure for figure in row.figures),
-                FIGURES_KEPT_DAYS * _DAY_S,
+                FIGURES_KEPT_DAYS * DAY_S,
             ),
         )
         now, over = cast("list[int]", reply)
@@ -198,6 +206,7 @@ def _decision(account: Account, reply: list[int]) -> Decision:
         refusal=Refusal(*_level(account, refused[:3]), _seconds(refused[3]), _seconds(refused[4]))
         if refused[0]
         else None,
+        room=Room(*(None if left < 0 else left for left in reply[17:19])),
     )
 
 

@@ -80,11 +80,30 @@ def account(customer_id: str, scopes: Sequence[Scope]) -> Account:
         customer_id,
         tuple(scopes),
         names,
-        orjson.dumps(names),
-        orjson.dumps(rows),
+        _exact(orjson.dumps(names)),
+        _exact(orjson.dumps(rows)),
         limited=bool(given),
         hard=not given.isdisjoint(_HARD),
         dollars=any(limit.startswith("usd_") for limit in given),
+    )
+
+
+def _exact(text: bytes) -> bytes:
+    """A copy without the 4 kB that orjson reserves, for what is kept."""
+    return memoryview(text).tobytes()
+
+
+def settled_account(customer_id: str, names: Sequence[str]) -> Account:
+    """Enough of an account to settle what it admitted, of which only the scopes' names were kept."""
+    return Account(
+        customer_id,
+        (),
+        tuple(names),
+        _exact(orjson.dumps(names)),
+        b"[]",
+        limited=False,
+        hard=False,
+        dollars=False,
     )
 
 
@@ -154,6 +173,13 @@ class Refusal(NamedTuple):
     retry_after_s: float | None
 
 
+class Room(NamedTuple):
+    """The least that is left of any window of an account; `None` where no limit counts it."""
+
+    tokens: int | None
+    microusd: int | None
+
+
 class Decision(NamedTuple):
     """Whether a request may run.
 
@@ -162,6 +188,7 @@ class Decision(NamedTuple):
         requests, tokens: the rates' figures, `None` without such a limit.
         soft: the window nearest to its limit, when it is above the soft ratio.
         refusal: why not; `None` when it may, and when the reservation is over already.
+        room: what a smaller request might have found, when this one was refused.
     """
 
     allowed: bool
@@ -170,6 +197,7 @@ class Decision(NamedTuple):
     tokens: Rate | None
     soft: Level | None
     refusal: Refusal | None
+    room: Room = Room(None, None)
 
 
 class Row(NamedTuple):

@@ -117,6 +117,11 @@ def ledger(customer_id: str) -> str:
     return f"hg:{{{customer_id}}}:ledger"
 
 
+def booked(customer_id: str, booker: str) -> str:
+    """String: number of the last batch that one gateway has booked for a customer; expires weeks after it."""
+    return f"hg:{{{customer_id}}}:booked:{booker}"
+
+
 def remembered(customer_id: str, kind: str, digest: str) -> str:
     """String: a blob that is kept for a while. Expires."""
     return f"hg:{{{customer_id}}}:memory:{kind}:{digest}"

@@ -2,6 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
+
+FULL: Final = "OOM"
+"""How a server that is out of memory begins to say so."""
 
 
 class Outage:
@@ -47,8 +51,10 @@ class Outage:
         if self._lost.pop(name, None) is not None:
             self._tell_if_over()
 
-    def takes_writes(self, name: str) -> None:
-        """The server has just taken a write."""
+    def takes_writes(self, name: str, *, when_full: bool = False) -> None:
+        """The server has just taken a write; one of those that it takes `when_full`, too."""
+        if when_full and self.refusals.get(name, "").startswith(FULL):
+            return
         if self.refusals.pop(name, None) is not None:
             self._tell_if_over()
 

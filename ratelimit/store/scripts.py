@@ -8,12 +8,18 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script and the name the server knows it by. `writes`: that it runs tells that the server takes writes."""
+    """A script and the name the server knows it by.
+
+    Attributes:
+        writes: that it runs tells that the server takes writes.
+        when_full: it runs on a server that is out of memory, too, so that it tells nothing of the end of that.
+    """
 
     name: str
     source: bytes = field(repr=False)
     sha1: bytes = field(repr=False)
     writes: bool = True
+    when_full: bool = False
 
 
 def load_script(
@@ -44,7 +50,7 @@ def load_script(
     before = (prelude,) if isinstance(prelude, str) else prelude
     source = flags + b"".join(_read(package, part) for part in (*before, name))
     sha1 = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()  # the server's own naming
-    return Script(name, source, sha1, writes)
+    return Script(name, source, sha1, writes, when_full)
 
 
 def _read(package: str, part: str) -> bytes:

@@ -151,7 +151,7 @@ class Store:
             if type(reply) is ReplyError:
                 raise self._translated(reply, script.name, key, writes=script.writes)
         if self._outage.refusals and script.writes:
-            self._outage.takes_writes(self._topology.name_of(key))
+            self._outage.takes_writes(self._topology.name_of(key), when_full=script.when_full)
         return reply
 
     async def call(self, *command: Argument, key_at: int = 1, writes: bool = False) -> object:

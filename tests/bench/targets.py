@@ -5,7 +5,9 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -18,7 +20,15 @@ UPSTREAM_MODEL = "fake-model"
 GATEWAY_MODEL = "bench-model"
 FOREIGN_MODEL = "bench-foreign"
 # High enough never to be reached, so that every request really asks its bucket and is let through.
-_REQUESTS_PER_MINUTE = 100_000_000
+RATES = {"requests_per_minute": 100_000_000}
+BUDGETS = {
+    **RATES,
+    "tokens_per_minute": 10**12,
+    "in_flight": 100_000,
+    "tokens_per_day": 10**14,
+    "usd_per_day": 10**8,
+    "usd_per_month": 10**8,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +69,11 @@ def reference(port: int, upstream_port: int, folder: Path) -> Launch:
     )
 
 
-def headgate(port: int, upstream_port: int, folder: Path) -> Launch:
+def headgate(
+    port: int, upstream_port: int, folder: Path, limits: Mapping[str, float] = MappingProxyType(RATES)
+) -> Launch:
     config = folder / "headgate.yaml"
-    config.write_text(yaml.safe_dump(configuration(port, upstream_port, folder), sort_keys=False))
+    config.write_text(yaml.safe_dump(configuration(port, upstream_port, folder, limits), sort_keys=False))
     return Launch(
         command=[str(Path(sys.executable).parent / "headgate"), "serve", "--config", str(config)],
         environment={
@@ -75,10 +87,17 @@ def headgate(port: int, upstream_port: int, folder: Path) -> Launch:
     )
 
 
-LAUNCHERS: Mapping[str, Callable[[int, int, Path], Launch]] = {"headgate": headgate, "reference": reference}
+LAUNCHERS: Mapping[str, Callable[[int, int, Path], Launch]] = {
+    "headgate": headgate,
+    "reference": reference,
+    "unlimited": partial(headgate, limits={}),
+    "budgets": partial(headgate, limits=BUDGETS),
+}
 
 
-def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, object]:
+def configuration(
+    port: int, upstream_port: int, folder: Path, limits: Mapping[str, float] = MappingProxyType(RATES)
+) -> dict[str, object]:
     """A gateway as in real use: a price, a customer and a key whose limits are asked each time, JSON logs."""
     return {
         "server": {"host": "127.0.0.1", "port": port, "lame_duck_s": 0, "data_dir": str(folder / "data")},
@@ -111,14 +130,14 @@ def configuration(port: int, upstream_port: int, folder: Path) -> dict[str, obje
             },
         ],
         "customers": [
-            {"id": "bench", "name": "Bench", "limits": {"requests_per_minute": _REQUESTS_PER_MINUTE}}
+            {"id": "bench", "name": "Bench", "limits": dict(limits)},
         ],
         "keys": [
             {
                 "id": "bench-key",
                 "customer": "bench",
                 "secret": "env:BENCH_GATEWAY_KEY",
-                "limits": {"requests_per_minute": _REQUESTS_PER_MINUTE},
+                "limits": dict(limits),
             }
         ],
     }

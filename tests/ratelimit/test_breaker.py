@@ -102,21 +102,46 @@ async def test_not_to_blame(three: Three, kind: Kind) -> None:
     assert "closed" == one.state()
 
 
-async def test_no_rules_no_opening(store: Store, clock: Clock) -> None:
-    """A ratio of 0 opens on the first fault of enough attempts, never without one; a cool-down of 0 is due at once."""
-    gateway = Gateway(store, clock, rules=BreakerRules(error_ratio=0.0, min_requests=5, cool_down_s=0.0))
+async def test_no_fault_no_opening(store: Store, clock: Clock) -> None:
+    """A ratio of 0 opens on the first fault of enough attempts, never without one."""
+    gateway = Gateway(store, clock, rules=BreakerRules(error_ratio=0.0, min_requests=5, cool_down_s=1.0))
     await gateway.beat()
     gateway.note("ok", 20)
     await gateway.beat()
     assert "closed" == gateway.state()
     gateway.note("timeout")
     await gateway.beat()
-    assert "due" == gateway.state()
-    probe = await gateway.health.take_probe("a", KEY)
-    assert probe is not None
-    gateway.note("timeout", probe=probe)
-    await gateway.beat()
-    assert 1 == gateway.health.snapshot().circuits[Target("a", "")].cool_down_s
+    assert "open" == gateway.state()
+
+
+async def test_other_rules(store: Store, clock: Clock) -> None:
+    """Rules may change while it runs, with the store and alone."""
+    for known in (True, False):
+        gateway = Gateway(store, clock)
+        if known:
+            await gateway.beat()
+        gateway.note("timeout", 9)
+        gateway.health.watch(["a"], BreakerRules(min_requests=3, cool_down_s=5))
+        gateway.note("timeout")
+        if known:
+            await gateway.beat()
+        assert "open" == gateway.state()
+        assert 5 >= gateway.circuit().open_for_s
+        await store.call_all("FLUSHALL")
+
+
+async def test_switched_off(store: Store, clock: Clock) -> None:
+    """A cool-down of 0 opens nothing, whatever the reason: with the store and alone."""
+    gateway = Gateway(store, clock, rules=BreakerRules(error_ratio=0.0, min_requests=1, cool_down_s=0.0))
+    for _ in range(2):
+        gateway.note("timeout", 9)
+        gateway.note("overloaded", retry_after_s=30)
+        gateway.note("auth")
+        gateway.note("not_found")
+        assert "closed" == gateway.state()
+        await gateway.beat()
+        assert "closed" == gateway.state()
+    assert [] == gateway.told
 
 
 async def test_blip(three: Three, times: Times) -> None:

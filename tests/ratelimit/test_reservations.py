@@ -240,13 +240,17 @@ async def test_rate_under_excess_demand(gate: Gate) -> None:
     full = await gate.admit(asker, reservation_id="full", minute_tokens=60_000)
     assert full.allowed
     await gate.settle(asker, "full", tokens=60_000)
-    passed = 0
+    passed, last_us = 0, 0
     for _ in range(300):
         gate.pass_s(1)
-        while (await gate.admit(asker, reservation_id=f"s{passed}", minute_tokens=500)).allowed:
+        while (decision := await gate.admit(asker, reservation_id=f"s{passed}", minute_tokens=500)).allowed:
             await gate.settle(asker, f"s{passed}", tokens=500)
             passed += 500
-    assert passed == pytest.approx(300_000, rel=0.01)
+            last_us = decision.admitted_us
+    # By the server's clock, which goes on while the test runs.
+    elapsed_s = (last_us - full.admitted_us) / SECOND_US
+    assert 299 <= elapsed_s
+    assert passed == pytest.approx(1000 * elapsed_s, rel=0.01)
 
 
 async def test_debt(gate: Gate) -> None:
@@ -303,3 +307,27 @@ async def test_full_server(fragile_server: PrivateServer, offset: Offset) -> Non
     await store.call("CONFIG", "SET", "maxmemory", "0")
     assert (await gate.admit(asker)).allowed
     await store.close()
+
+
+async def test_refused_after_a_first_step(gate: Gate) -> None:
+    """What the first step used is spent, the request is given back, and the second may not come late."""
+    asker = of({"requests_per_minute": 2, "usd_total": 0.000_02, "in_flight": 1})
+    assert (await gate.admit(asker, reservation_id="x", microusd=5)).allowed
+    second = await gate.admit(asker, reservation_id="x", step=2, microusd=16)
+    assert second.refusal is not None
+    assert "usd_total" == second.refusal.limit
+    assert Settled(now=True, over=False) == await gate.settle(
+        asker, "x", tokens=18, microusd=3, mode="unserved"
+    )
+    assert Settled(now=False, over=False) == await gate.settle(
+        asker, "x", tokens=18, microusd=3, mode="unserved"
+    )
+    late = await gate.admit(asker, reservation_id="x", step=2, microusd=1)
+    assert not late.allowed
+    assert late.refusal is None
+    next_one = await gate.admit(asker, microusd=17)
+    assert next_one.allowed
+    assert next_one.requests is not None
+    assert 1 == next_one.requests.remaining
+    full = await gate.admit(asker, microusd=1)
+    assert full.refusal is not None

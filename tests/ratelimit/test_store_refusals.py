@@ -17,12 +17,15 @@ from tests.ratelimit.watching import Watch, opened
 from tests.support.valkey import PrivateServer
 
 
-def script(source: bytes, *, writes: bool) -> Script:
+def script(source: bytes, *, writes: bool, when_full: bool = False) -> Script:
     digest = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
-    return Script("test", source, digest, writes)
+    return Script("test", source, digest, writes, when_full)
 
 
 WRITE: Final = script(b"#!lua\nreturn redis.call('INCR', KEYS[1])", writes=True)
+WHEN_FULL: Final = script(
+    b"#!lua flags=allow-oom\nreturn redis.call('INCR', KEYS[1])", writes=True, when_full=True
+)
 READ: Final = script(b"#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])", writes=False)
 
 
@@ -54,6 +57,32 @@ async def refused_then_taken(gate: Store, watch: Watch, code: str, *mend: str) -
     await watch.until("down", "up")
     assert 3 == await gate.run(WRITE, ("count",), ())
     assert ["down", "up"] == watch.told
+
+
+async def test_what_runs_on_a_full_server(gate: Store, watch: Watch) -> None:
+    """What a server takes although it is full tells nothing of the end of that; the next other write does."""
+    await gate.call("CONFIG", "SET", "maxmemory", "1")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="OOM"):
+            await gate.run(WRITE, ("count",), ())
+        await gate.run(WHEN_FULL, ("other",), ())
+    await watch.until("down")
+    await gate.call("CONFIG", "SET", "maxmemory", "0")
+    await gate.run(WHEN_FULL, ("other",), ())
+    await gate.call("PING")
+    assert ["down"] == watch.told
+    await gate.run(WRITE, ("count",), ())
+    await watch.until("down", "up")
+
+
+async def test_end_told_by_what_runs_when_full(gate: Store, watch: Watch) -> None:
+    """Other refusals are over with any write."""
+    await gate.call("CONFIG", "SET", "min-replicas-to-write", "1")
+    with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+        await gate.run(WHEN_FULL, ("count",), ())
+    await gate.call("CONFIG", "SET", "min-replicas-to-write", "0")
+    await gate.run(WHEN_FULL, ("count",), ())
+    await watch.until("down", "up")
 
 
 async def test_out_of_memory(gate: Store, watch: Watch) -> None:

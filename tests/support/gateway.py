@@ -16,6 +16,8 @@ import yaml
 
 TEST_KEY = "test-key-0001-abcdefgh"
 ADMIN_KEY = "test-admin-key-0001-abcdefgh"
+NO_CIRCUITS = {"cool_down_s": 0}
+"""For `routing.breaker`, where failures are met one after the other and each is to be seen."""
 # Whatever proxy the environment names, the gateway is on this machine.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 START_S = 30.0  # generous: several test processes share two cores

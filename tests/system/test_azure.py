@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.raw_client import Answer
 from tests.support.scripted import Exchange, completion, frame, good_stream, url_of
 from tests.support.site import PROVIDER_KEY, Site, config, provider, site
@@ -64,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         both = [{"provider": name, "model": "gpt-5-eu"} for name in ("resource", "other")]
         models.append({"id": "both", "backends": both, "price": {"input": 1.0, "output": 2.0}})
         providers["other"] = provider(listener, "/other/v1")
-        return config(providers, models)
+        return config(providers, models, routing={"breaker": NO_CIRCUITS})
 
     with site(tmp_path_factory.mktemp("azure"), configure) as place:
         yield place

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.scripted import (
     DONE,
     Exchange,
@@ -44,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 model("refused", "refusing", "good"),
                 model("alone", "bad"),
             ]
-            return config(providers, models)
+            return config(providers, models, routing={"breaker": NO_CIRCUITS})
 
         with site(tmp_path_factory.mktemp("failover"), configure) as place:
             yield place

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 import pytest
 
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.raw_client import Answer
 from tests.support.scripted import EVENT_STREAM, Exchange, completion, frame, good_stream, role, text
 from tests.support.site import Site, config, model, provider, site
@@ -235,7 +236,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             providers["telling"] = telling
             providers["telling-azure"] = {**telling, "adapter": "azure"}
             providers["good"] = provider(listener, "/good/v1")
-            return config(providers, models, routing={"retries": 1, "deadline_s": 5})
+            return config(providers, models, routing={"retries": 1, "deadline_s": 5, "breaker": NO_CIRCUITS})
 
         with site(tmp_path_factory.mktemp("kinds"), configure, {"TOLD_KEY": TOLD_KEY}) as place:
             yield place

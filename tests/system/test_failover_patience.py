@@ -14,7 +14,7 @@ import yaml
 
 from proxy.sandbox.failures import PREFIX
 from tests.support.asking import Ask, Seen, ask_all, sandbox_model
-from tests.support.gateway import running
+from tests.support.gateway import NO_CIRCUITS, running
 
 BACKOFF_S: Final = 0.25
 DEADLINE_S: Final = 3.0
@@ -86,7 +86,8 @@ def two_tries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
         sandbox_model("as-small", ("also-first", f"{PREFIX}503"), context_tokens=8_000),
         sandbox_model("large", GOOD, context_tokens=100_000),
     ]
-    config = _config(models, {"retries": 1}, tiers={"frugal": {"models": ["small", "as-small", "large"]}})
+    routing = {"retries": 1, "breaker": NO_CIRCUITS}
+    config = _config(models, routing, tiers={"frugal": {"models": ["small", "as-small", "large"]}})
     with running(tmp_path_factory.mktemp("two-tries"), config) as gateway:
         asked = ask_all(gateway, [(way, name) for way in WAYS for name in (*MIXED, "four", "frugal")])
         yield {ask: seen for ask, (seen,) in asked.items()}

@@ -15,7 +15,7 @@ import pytest
 from proxy.sandbox.failures import FAILURES, PREFIX, STATUS
 from proxy.sandbox.provider_errors import ERRORS, find
 from tests.support.asking import WAYS, Ask, Seen, ask_all, bodies_of, sandbox_model
-from tests.support.gateway import running
+from tests.support.gateway import NO_CIRCUITS, running
 
 FIRST_BYTE_S: Final = 1.0
 STALL_S: Final = 1.3
@@ -236,7 +236,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
             "second": {"adapter": "sandbox"},
         },
         "models": models,
-        "routing": {"retries": 1, "deadline_s": DEADLINE_S},
+        "routing": {"retries": 1, "deadline_s": DEADLINE_S, "breaker": NO_CIRCUITS},
         "server": {"tail_s": TAIL_S},
         "keys": [{"id": "test", "customer": "tester", "secret": "env:TEST_KEY"}],
     }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.raw_client import Answer, http_request
 from tests.support.scripted import Exchange, completion, good_stream
 from tests.support.site import HELLO, Site, config, model, poll, provider, site
@@ -28,6 +29,7 @@ LOG_FIELDS = {
     "headgate.overhead_ms",
     "headgate.model",
     "headgate.backend",
+    "headgate.provider_key",
     "headgate.cost_usd",
     "headgate.tier",
     "headgate.decision.source",
@@ -51,7 +53,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     def configure(listener: socket.socket) -> dict[str, Any]:
         providers = {"first": provider(listener, "/first/v1"), "second": provider(listener, "/second/v1")}
         models = [model("test-model", "first", "second")]
-        made = config(providers, models, tiers={"balanced": {"models": ["test-model"]}})
+        tiers = {"balanced": {"models": ["test-model"]}}
+        made = config(providers, models, tiers=tiers, routing={"breaker": NO_CIRCUITS})
         limited = {"id": "limited", "customer": "tester", "secret": "env:LIMITED_KEY"}
         made["keys"] = [*made["keys"], {**limited, "limits": {"requests_per_minute": 600}}]
         return made
@@ -211,6 +214,7 @@ async def test_the_log_line(place: Site, *, stream: bool) -> None:
     assert ("ok", 200) == (line["headgate.outcome"], line["http.response.status_code"])
     assert block["attempts"] == line["headgate.attempts"]
     assert ("test-model", "second/upstream-model") == (line["headgate.model"], line["headgate.backend"])
+    assert "second/0" == line["headgate.provider_key"]
     assert COST_USD == line["headgate.cost_usd"]
     assert (11, 7) == (line["gen_ai.usage.input_tokens"], line["gen_ai.usage.output_tokens"])
     assert line["headgate.usage.estimated"] is False

@@ -448,9 +448,14 @@ async def test_a_slow_reader_holds_no_place_longer_than_its_provider(place: Site
 
 
 async def test_metrics_name_providers_that_count(place: Site) -> None:
-    """Only those with `max_in_flight`."""
+    """Only those with `max_in_flight`; a request that found no place is an attempt that was overloaded."""
     names = {"narrow", "line", "hasty", "full", "single", "absent"}
-    assert dict.fromkeys(names, (0, 0)) == await gauges(place)
+    async with place.upstream(held) as upstream, place.asking(model="full") as client:
+        first = await upstream.exchange()
+        await place.ask(model="full")
+        assert {**dict.fromkeys(names, (0, 0)), "full": (1, 0)} == await gauges(place)
+        first.go.set()
+        await client.read_all()
     attempts = (await place.get("/metrics")).body.decode()
     assert 'headgate_attempts_total{backend="full/upstream-model",outcome="overloaded"}' in attempts
 

@@ -55,7 +55,7 @@ async def left(place: Site) -> Left:
         if family.name == "headgate_provider_limit_remaining":
             for sample in family.samples:
                 backend, key, kind = (sample.labels[name] for name in ("backend", "key", "kind"))
-                assert "0" == key
+                assert f"{backend.partition('/')[0]}/0" == key
                 found[backend.removesuffix("/upstream-model"), kind] = int(sample.value)
     return found
 

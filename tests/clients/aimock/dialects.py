@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from tests.clients.upstreams import aimock
-from tests.support.gateway import RunningGateway, running
+from tests.support.gateway import NO_CIRCUITS, RunningGateway, running
 
 WAYS: Final = ("plain", "streamed")
 KEY_ID: Final = "AKIDFORTESTS"
@@ -294,7 +294,7 @@ def dialects(directory: Path, models: Sequence[Mapping[str, Any]]) -> Iterator[P
         config = {
             "providers": {**good, **bad},
             "models": models,
-            "routing": {"retries": 1, "deadline_s": 5},
+            "routing": {"retries": 1, "deadline_s": 5, "breaker": NO_CIRCUITS},
             "keys": [{"id": "test", "customer": "tester", "secret": "env:TEST_KEY"}],
         }
         secrets = {_variable(name): key_of(name) for name in PROVIDERS}

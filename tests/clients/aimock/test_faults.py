@@ -15,7 +15,7 @@ import pytest
 
 from tests.clients.upstreams import aimock
 from tests.support.asking import Ask, Seen, ask_all, bodies_of, sandbox_model
-from tests.support.gateway import running
+from tests.support.gateway import NO_CIRCUITS, running
 
 WAYS: Final = ("streamed", "plain")
 FIRST_BYTE_S: Final = 0.6
@@ -81,7 +81,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
         config = {
             "providers": {"first": {**upstream, "timeouts": timeouts}, "second": dict(upstream)},
             "models": models,
-            "routing": {"retries": 1, "deadline_s": 5},
+            "routing": {"retries": 1, "deadline_s": 5, "breaker": NO_CIRCUITS},
             "keys": [{"id": "test", "customer": "tester", "secret": "env:TEST_KEY"}],
         }
         with running(tmp_path_factory.mktemp("aimock-faults"), config) as gateway:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,10 +16,28 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.routing import Router
 
+from classifiers.cascade import Cascade
+from classifiers.rules import Rules
+from classifiers.scorer import load
+from providers.registry import REGISTRY
+from proxy.admin.classify import ClassifyDesk
+from proxy.admin.health import HealthDesk
 from proxy.admin.routes import Books, admin_routes
+from proxy.exchange.conditions import Board
+from proxy.exchange.judging import Judge
+from proxy.exchange.record import Try
+from proxy.exchange.upstream.auth.types import Credentials
+from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.headroom import Headroom
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
+from proxy.routing.catalogue.types import Backend, Catalogue
 from proxy.settings.reload import Reloaded
+from proxy.settings.schema import DEFAULT_MODES
+from proxy.telemetry.metrics import Metrics
+from ratelimit.health.health import Health
+from ratelimit.health.types import BreakerRules
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
 from ratelimit.limits.lost import Lost
@@ -31,6 +49,13 @@ from ratelimit.subjects.lookup import Lookup
 from tests.support.valkey import PrivateServer
 
 ADMIN_KEY: Final = "test-admin-key-0001"
+BACKEND: Final = Backend("openai/gpt-5-mini", "openai", "gpt-5-mini", None)
+_PROVIDER: Final = Provider(
+    REGISTRY["openai"], "http://openai.test/v1", Credentials("test-key-0001"), Timeouts(5, 0, 0, 0, 0)
+)
+KEYS_OF_PROVIDERS: Final = ProviderKeys(
+    {"openai": [ProviderKey(f"openai/{place}", _PROVIDER) for place in range(2)]}
+)
 DEFAULT_LIMITS: Final[Mapping[str, float]] = {"requests_per_minute": 60, "usd_per_month": 10.0}
 NOW_S: Final = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 NOW: Final = "2026-01-01T00:00:00Z"
@@ -66,6 +91,8 @@ class Gateway:
     directory: Directory
     lookup: Lookup
     log: Log
+    health: Health
+    board: Board
 
 
 def books_of(store: Store) -> Books:
@@ -74,6 +101,22 @@ def books_of(store: Store) -> Books:
         Ledger(store, rows_kept_days=30),
         Lost(store),
         partial(reconcile, store),
+    )
+
+
+def _unmetered(tries: Sequence[Try]) -> None:
+    raise AssertionError(tries)
+
+
+def classifying() -> ClassifyDesk:
+    """Judges by rules and scorer for the default modes; nobody else is asked."""
+    return ClassifyDesk(
+        Judge(Cascade(Rules(), load()), Metrics(), Log()),
+        None,
+        Catalogue({}, {}, DEFAULT_MODES, {"auto": "balanced"}),
+        _unmetered,
+        min_confidence=0.6,
+        clock=lambda: 0.0,
     )
 
 
@@ -93,10 +136,17 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         key_grace_s=300,
     )
     log = Log()
+    health = Health(store, backends=[BACKEND.id], rules=BreakerRules(), clock_s=lambda: 1000.0)
+    board = Board(
+        health, Headroom(lambda: 1000.0, lambda: NOW_S), KEYS_OF_PROVIDERS, [BACKEND], lambda: 1000.0
+    )
+    desk = HealthDesk(health, board)
     routes = admin_routes(
         directory,
         store,
         books_of(store),
+        classifying(),
+        desk,
         reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
         wall_clock_s=lambda: NOW_S,
@@ -104,7 +154,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:
-        yield Gateway(app, store, directory, lookup, log)
+        yield Gateway(app, store, directory, lookup, log, health, board)
     finally:
         await lookup.close()
         await store.close()

@@ -10,15 +10,18 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 from starlette.routing import Route
 
+from proxy.admin.health import HealthDesk
 from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
 from proxy.admin.routes import admin_routes
 from proxy.admin.shown import (
     ChangedCustomer,
     ChangedKey,
+    Classified,
     CustomerList,
     CustomerRecord,
     ErrorAnswer,
+    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
@@ -29,7 +32,7 @@ from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconc
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of, nothing_new
+from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -56,7 +59,13 @@ def test_it_is_valid() -> None:
 def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
     """Path by path and method by method; HEAD, served wherever GET is, goes without saying."""
     routes: list[Route] = admin_routes(
-        served.directory, served.store, books_of(served.store), reload=nothing_new, default_limits={}
+        served.directory,
+        served.store,
+        books_of(served.store),
+        classifying(),
+        HealthDesk(served.health, served.board),
+        reload=nothing_new,
+        default_limits={},
     )
     mounted = {
         (route.path, method) for route in routes for method in (route.methods or ()) if method != "HEAD"
@@ -126,6 +135,8 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
         ("reload", ReloadAnswer, await call("POST", "/admin/v1/reload")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
+        ("classify", Classified, await call("POST", "/admin/v1/classify", {"prompt": "Hello"})),
+        ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),
         ("delete_customer", None, await call("DELETE", f"{CUSTOMERS}/acme")),

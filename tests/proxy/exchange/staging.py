@@ -1,7 +1,7 @@
 """A request on its way through a plan, with providers that answer as scripted and a clock that passes by itself."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from providers.clients.openai_chat import OpenAIChat as Client
 from providers.registry import REGISTRY
 from providers.types import Completion, UpstreamError
 from proxy.exchange.arrival import Arrival
+from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Job, Patience
 from proxy.exchange.downstream import Downstream
 from proxy.exchange.errors import Refused
@@ -20,9 +21,14 @@ from proxy.exchange.record import Record
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom
+from proxy.exchange.upstream.keys import ProviderKeys
+from proxy.exchange.upstream.places import Places
 from proxy.exchange.upstream.transport import Receiver, Target, Transport
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
+from ratelimit.health.health import Health
+from ratelimit.health.types import BreakerRules
+from ratelimit.store.store import Store
 from ratelimit.subjects.types import Subject
 from tests.proxy.exchange.inprocess import Call, Connection, Sink
 from tests.proxy.exchange.saying import Clock
@@ -102,6 +108,18 @@ class Wire:
             receiver.on_break(UpstreamError("protocol", "cut short"), stale=False)
 
 
+class Noting(Health):
+    """Keeps what it was told, beside doing it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.notes: list[dict[str, Any]] = []
+
+    def note(self, **said: Any) -> None:
+        self.notes.append(said)
+        super().note(**said)
+
+
 @dataclass(slots=True)
 class Scene:
     """One request on its way through a plan."""
@@ -113,6 +131,15 @@ class Scene:
     sink: Sink
     job: Job
     dispatch: Dispatch
+    health: Health
+    board: Board
+    lanes: Lanes
+    notes: list[dict[str, Any]]
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        assert self.record.plan is not None
+        return self.record.plan.attempts
 
     async def run(self) -> Completion | None:
         """Let the request run; time passes in small steps whenever nothing else can happen."""
@@ -151,6 +178,8 @@ def stage_with(clock: Clock) -> Stage:
         stream: bool = True,
         price: Price | None = PRICE,
         timeouts: Timeouts | None = None,
+        keys: Callable[[Mapping[str, Provider]], ProviderKeys] | None = None,
+        places: Mapping[str, Places] | None = None,
         **members: Any,
     ) -> Scene:
         wire = Wire(list(answers))
@@ -160,6 +189,7 @@ def stage_with(clock: Clock) -> Stage:
                 f"http://{name}.test/v1",
                 Credentials("test-key-0001"),
                 timeouts or Timeouts(5.0, 0, 0, 0, 0),
+                (places or {}).get(name),
             )
             for name in backends
         }
@@ -169,6 +199,7 @@ def stage_with(clock: Clock) -> Stage:
         )
         record = Record("req-1", arrived_s=clock(), key_id="k", customer_id="c", clock=clock)
         record.plan = Plan(None, NAMED, attempts)
+        record.stream = stream
         connection = Connection()
         sink = Sink(connection)
         body = orjson.dumps(
@@ -184,8 +215,12 @@ def stage_with(clock: Clock) -> Stage:
             1,
         )
         patience = Patience(retries=retries, deadline_s=deadline_s)
-        lanes = Lanes(providers, Headroom(clock, clock), tail_s=2, wall_clock_s=clock)
-        dispatch = Dispatch(cast("Transport", wire), lanes, patience)
-        return Scene(clock, wire, record, connection, sink, job, dispatch)
+        headroom = Headroom(clock, clock)
+        lanes = Lanes(providers, headroom, tail_s=2, wall_clock_s=clock, keys=keys and keys(providers))
+        # Without a store it judges by itself, by the same rules.
+        health = Noting(cast("Store", None), backends=(), rules=BreakerRules(), clock_s=clock)
+        board = Board(health, headroom, lanes.keys, [each.backend for each in attempts], clock)
+        dispatch = Dispatch(cast("Transport", wire), lanes, patience, health, board)
+        return Scene(clock, wire, record, connection, sink, job, dispatch, health, board, lanes, health.notes)
 
     return stage

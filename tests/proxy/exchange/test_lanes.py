@@ -1,6 +1,6 @@
 """Which attempts of a plan fit a request, and what is said when none does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,10 +14,11 @@ from providers.registry import REGISTRY, Adapter
 from providers.types import Canonical
 from providers.upstreams import openai_embeddings
 from proxy.exchange.errors import Refused
-from proxy.exchange.lanes import FIRST_KEY, Lanes
+from proxy.exchange.lanes import Lanes
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom, Slot
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.routing.catalogue.types import Backend
 from proxy.routing.policy import NAMED, UNDECIDED, Attempt, Plan
 from tests.proxy.exchange.saying import Clock
@@ -26,7 +27,10 @@ MUTE: Final = replace(REGISTRY["openai"], name="mute", embeddings=None)
 """A provider without embeddings."""
 
 
-def lanes_to(*adapters: str | Adapter, headroom: Headroom | None = None) -> Lanes:
+def lanes_to(
+    *adapters: str | Adapter, headroom: Headroom | None = None, customers: Mapping[str, str] | None = None
+) -> Lanes:
+    """`customers`: for whom alone a provider's key is kept."""
     clock = Clock()
     providers = {}
     for each in adapters:
@@ -34,7 +38,15 @@ def lanes_to(*adapters: str | Adapter, headroom: Headroom | None = None) -> Lane
         timeouts = Timeouts(5.0, 60.0, 120.0, 30.0, 600.0)
         base_url = f"http://{adapter.name}.test/v1"
         providers[adapter.name] = Provider(adapter, base_url, Credentials("test-key-0001"), timeouts)
-    return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock)
+    keys = ProviderKeys(
+        {
+            name: [
+                ProviderKey(f"{name}/0", each, customers=frozenset((customers or {}).get(name, "").split()))
+            ]
+            for name, each in providers.items()
+        }
+    )
+    return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock, keys=keys)
 
 
 def attempts(names: Sequence[str]) -> tuple[Attempt, ...]:
@@ -192,8 +204,8 @@ def test_a_lane_is_made_once() -> None:
     """It holds the provider and its time-outs."""
     lanes = lanes_to("openai")
     backend = plan("openai").attempts[0].backend
-    lane = lanes.to(backend)
-    assert lanes.to(backend) is lane
+    (lane,) = lanes.to(backend)
+    assert lanes.to(backend)[0] is lane
     assert (60.0, 120.0, 30.0, 600.0, 2.0) == (
         lane.deadlines.first_byte_s,
         lane.deadlines.first_content_s,
@@ -201,7 +213,7 @@ def test_a_lane_is_made_once() -> None:
         lane.deadlines.total_s,
         lane.deadlines.tail_s,
     )
-    assert Slot("openai/m", FIRST_KEY) == lane.slot
+    assert Slot("openai/m", "openai/0") == lane.slot
 
 
 def test_an_answer_tells_the_limits_in_its_providers_words() -> None:
@@ -211,13 +223,13 @@ def test_an_answer_tells_the_limits_in_its_providers_words() -> None:
     lanes = lanes_to("mistral", "openai", headroom=headroom)
     headers = [(b"x-ratelimit-limit-req-minute", b"60"), (b"x-ratelimit-remaining-req-minute", b"9")]
     for attempt in plan("mistral", "openai").attempts:
-        lanes.to(attempt.backend).answered(headers)
-    assert {Slot("mistral/m", 0): RateLimits(Window(60, 9, None), None)} == headroom.now()
+        lanes.to(attempt.backend)[0].answered(headers)
+    assert {Slot("mistral/m", "mistral/0"): RateLimits(Window(60, 9, None), None)} == headroom.now()
 
 
 def test_an_error_is_worded_by_its_provider() -> None:
     """Status and body as the dialect reads them; a date of `retry-after` counts from the wall clock."""
-    lane = lanes_to("openai").to(plan("openai").attempts[0].backend)
+    (lane,) = lanes_to("openai").to(plan("openai").attempts[0].backend)
     at = "Thu, 01 Jan 1970 00:17:10 GMT"  # the clock stands at 1000 s
     error = lane.of_status(429, {"retry-after": at}, b'{"error": {"message": "slow down"}}')
     assert ("rate_limited", 429, "slow down", 30.0) == (
@@ -227,3 +239,32 @@ def test_an_error_is_worded_by_its_provider() -> None:
         error.retry_after_s,
     )
     assert ("timeout", "late", 0) == (lane.of("timeout", "late").kind, lane.of("timeout", "late").message, 0)
+
+
+# Keys
+
+
+def test_a_provider_without_a_key_for_the_customer() -> None:
+    """It is passed over; alone it is refused, and the message says why."""
+    lanes = lanes_to("groq", "openai", customers={"groq": "acme"})
+    chosen = plan("groq", "openai")
+    assert lanes.fitting(chosen, chat(), "chat/completions", customer_id="acme") is chosen
+    assert ["openai"] == backends(lanes.fitting(chosen, chat(), "chat/completions", customer_id="other"))
+    with pytest.raises(Refused) as refused:
+        lanes.fitting(plan("groq"), chat(), "chat/completions", customer_id="other")
+    assert (400, "no_capable_backend", "model") == (
+        refused.value.status,
+        refused.value.code,
+        refused.value.param,
+    )
+    assert "groq/m has no provider key for this customer and tier" in refused.value.message
+
+
+def test_lanes_of_a_request() -> None:
+    """One per key that may serve it, each with a slot of its own."""
+    lanes = lanes_to("groq", customers={"groq": "acme"})
+    backend = plan("groq").attempts[0].backend
+    assert [Slot("groq/m", "groq/0")] == [
+        lane.slot for lane in lanes.chosen(backend, customer_id="acme", tier=None, request_id="r")
+    ]
+    assert [] == list(lanes.chosen(backend, customer_id="other", tier=None, request_id="r"))

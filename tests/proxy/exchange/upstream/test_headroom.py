@@ -13,7 +13,7 @@ from proxy.exchange.upstream.headroom import Headroom, Slot
 from tests.proxy.exchange.saying import Clock
 
 WALL_S: Final = 1_754_667_600.0  # Fri, 08 Aug 2025 15:40:00 GMT
-SLOT: Final = Slot("first/m", 0)
+SLOT: Final = Slot("first/m", "first/0")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -165,7 +165,7 @@ def test_a_moment_of_the_calendar(desk: Desk, names: HeaderNames, headers: Heade
 
 def test_backends_and_keys_are_counted_apart(desk: Desk) -> None:
     """Each has its own word; the latest counts."""
-    slots = [Slot("first/m", 0), Slot("first/m", 1), Slot("second/m", 0)]
+    slots = [Slot("first/m", "first/0"), Slot("first/m", "first/1"), Slot("second/m", "second/0")]
     for number, slot in enumerate(slots):
         desk.hear(rate_limits.OPENAI, said(limit_requests="9", remaining_requests=str(number)), slot)
     desk.hear(rate_limits.OPENAI, said(limit_requests="9", remaining_requests="8"), slots[1])
@@ -179,9 +179,9 @@ def test_a_provider_that_says_nothing(desk: Desk) -> None:
     desk.hear(
         rate_limits.AZURE,
         said(limit_tokens="-1", remaining_tokens="-1", reset_tokens="0"),
-        Slot("azure/m", 0),
+        Slot("azure/m", "azure/0"),
     )
-    desk.hear(HeaderNames(), BOTH, Slot("mute/m", 0))
+    desk.hear(HeaderNames(), BOTH, Slot("mute/m", "mute/0"))
     assert {} == desk.headroom.now()
 
 
@@ -217,7 +217,7 @@ def test_nonsense_is_not_known(headers: Headers, age_s: float) -> None:
 
 def test_backends_that_are_gone_are_forgotten(desk: Desk) -> None:
     """Those that are kept say what they said."""
-    other = Slot("second/m", 0)
+    other = Slot("second/m", "p/0")
     desk.hear(rate_limits.STANDARD, BOTH)
     desk.hear(rate_limits.STANDARD, BOTH, other)
     desk.headroom.keep({"first/m"})

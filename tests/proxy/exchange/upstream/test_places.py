@@ -283,8 +283,11 @@ class Crowd:
             assert task.cancelled() or isinstance(task.exception(), NoPlace | None)
 
     async def _visit(self, number: int) -> None:
+        queued = self.places.in_flight == self.places.max_in_flight
         await self.places.take()
-        self.served.append(number)
+        if queued:
+            # Whoever finds a free place may run before one that was given another in the same turn.
+            self.served.append(number)
         self.holding.append(number)
         try:
             assert len(self.holding) <= self.places.max_in_flight

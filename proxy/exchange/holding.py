@@ -1,0 +1,178 @@
+"""Between plan and dispatch: what a request may use is worked out and held."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from providers.clients.bodies import with_output_limit
+from providers.types import Canonical
+from proxy.exchange.admission import NOTHING, Admission, Admissions, Smaller
+from proxy.exchange.arrival import Arrival
+from proxy.exchange.bounds import (
+    LEAST_OUTPUT_TOKENS,
+    Bound,
+    Prompt,
+    bound,
+    expected_tokens,
+    longest_answer,
+    measure,
+)
+from proxy.exchange.errors import Refused
+from proxy.exchange.guesses import Guesses
+from proxy.exchange.record import Record
+from proxy.routing.catalogue.types import Catalogue, Model
+from proxy.routing.policy import Attempt, mode_of
+from ratelimit.limits.types import Account, Room
+
+_UNPRICED: Final = (
+    "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
+)
+_UNBOUNDED: Final = (
+    "what this request may cost has no bound (files, sound, tools that the provider runs), "
+    "so that a key with a quota or budget cannot make it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLimits:
+    """`default_tokens`: of an answer whose client names none. `shrink`: rather than refuse, shorten an answer."""
+
+    default_tokens: int
+    shrink: bool
+
+
+class Holding:
+    """One per process."""
+
+    def __init__(
+        self, catalogue: Catalogue, admissions: Admissions, guesses: Guesses, limits: OutputLimits
+    ) -> None:
+        self._catalogue = catalogue
+        self._admissions = admissions
+        self._guesses = guesses
+        self._limits = limits
+
+    def account(self, request: Canonical, arrival: Arrival) -> Account:
+        """What the request counts for."""
+        asked = request.model
+        return self._admissions.account(arrival.subject, asked, mode_of(asked, self._catalogue) or asked)
+
+    async def hold(
+        self,
+        request: Canonical,
+        arrival: Arrival,
+        record: Record,
+        *,
+        streams: bool,
+        earlier: Admission | None = None,
+    ) -> tuple[Canonical, Admission]:
+        """Hold what the request may use; with the limit of its answer, where money depends on there being one.
+
+        Args:
+            streams: the operation gives an answer that may be limited.
+            earlier: what it was admitted with before, to be judged; this comes on top.
+
+        Raises:
+            Refused: a limit is in the way, or what it may cost is not known.
+        """
+        account = self.account(request, arrival)
+        if not account.limited:
+            return request, await self._admissions.admit(
+                account, arrival.request_id, NOTHING, earlier=earlier
+            )
+        assert record.plan is not None
+        if account.dollars:
+            priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
+            if not priced:
+                raise Refused("no_capable_backend", _UNPRICED, param="model")
+            record.plan = record.plan._replace(attempts=priced)
+        attempts = record.plan.attempts
+        request, output_tokens = self._limited(request, attempts, streams=streams, hard=account.hard)
+        asked_for = _Asked(
+            request, measure(request), attempts, output_tokens, self._catalogue.models, self._guesses
+        )
+        held = asked_for.bound(output_tokens)
+        if held is None:
+            if account.hard:
+                raise Refused("no_capable_backend", _UNBOUNDED)
+            held = Bound(0, 0, asked_for.expected())
+        shrinks = self._limits.shrink and account.hard and output_tokens > LEAST_OUTPUT_TOKENS
+        admission = await self._admissions.admit(
+            account,
+            arrival.request_id,
+            held,
+            earlier=earlier,
+            smaller=asked_for.within if shrinks else None,
+        )
+        if admission.output_tokens is not None:
+            request = with_output_limit(request, admission.output_tokens)
+        return request, admission
+
+    def learn(self, request: Canonical, record: Record) -> None:
+        """What a whole answer used tells what the next one of its model will probably use."""
+        usage = record.usage
+        if usage is None or usage.estimated or record.tries[-1].outcome != "ok":
+            return
+        self._guesses.learn(
+            record.current.backend.id,
+            prompt_bytes=measure(request).bytes,
+            prompt_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            choices=request.choices,
+        )
+
+    def _limited(
+        self, request: Canonical, attempts: tuple[Attempt, ...], *, streams: bool, hard: bool
+    ) -> tuple[Canonical, int]:
+        """The request, with a limit where one is needed, and the longest its answer may be."""
+        if request.output_limit_tokens:
+            return request, longest_answer(request)
+        if not streams:
+            return request, 0
+        output_tokens = self._limits.default_tokens
+        if not hard:
+            return request, output_tokens
+        # A provider refuses a limit that is above what its model can.
+        can = [self._catalogue.models[attempt.model].max_output_tokens for attempt in attempts]
+        output_tokens = min(output_tokens, *(most for most in can if most is not None), output_tokens)
+        return request._replace(output_limit_tokens=output_tokens), output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A measured request."""
+
+    request: Canonical
+    prompt: Prompt
+    attempts: tuple[Attempt, ...]
+    output_tokens: int
+    models: Mapping[str, Model]
+    guesses: Guesses
+
+    def bound(self, output_tokens: int) -> Bound | None:
+        return bound(self.request, self.prompt, self.attempts, output_tokens, self.models, self.guesses)
+
+    def expected(self) -> int:
+        return expected_tokens(
+            self.request, self.prompt, self.attempts[0], self.output_tokens, self.models, self.guesses
+        )
+
+    def within(self, room: Room) -> Smaller | None:
+        """The longest answer that fits; `None` when not even a short one does."""
+        found: Smaller | None = None
+        least, most = LEAST_OUTPUT_TOKENS, self.output_tokens - 1
+        while least <= most:
+            middle = (least + most) // 2
+            made = self.bound(middle)
+            if made is not None and _fits(made, room):
+                found = Smaller(made, middle)
+                least = middle + 1
+            else:
+                most = middle - 1
+        return found
+
+
+def _fits(made: Bound, room: Room) -> bool:
+    return (room.tokens is None or made.tokens <= room.tokens) and (
+        room.microusd is None or made.microusd <= room.microusd
+    )
