@@ -2,6 +2,12 @@
 PYTHON ?= python3
 PORT ?= 8080
 CLIENTS ?= tests/clients
+# What builds and runs images, the image's name, and what it is built from (deploy/Dockerfile).
+CONTAINERS ?= $(firstword $(foreach each,podman docker,$(if $(shell command -v $(each) 2>/dev/null),$(each))))
+IMAGE ?= headgate:latest
+BASE ?= docker.io/library/python:3.11-slim
+# More for the builder: IMAGE_ARGS="--pull" or "--isolation chroot".
+IMAGE_ARGS ?=
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT = .venv
@@ -10,7 +16,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -84,6 +90,24 @@ catalogue-rank: .venv/.runtime ## quality and the tiers' lists anew from the kep
 catalogue-check: .venv/.runtime ## the catalogue is valid, sourced and ranked as its snapshots say
 	$(BIN)/headgate catalogue validate
 	$(BIN)/headgate catalogue rank --check
+
+# podman keeps a HEALTHCHECK only in docker's format.
+image: ## the container image $(IMAGE), with podman or docker (BASE=, IMAGE_ARGS=, CONTAINERS=)
+	@test -n "$(CONTAINERS)" || { echo "make image needs podman or docker"; exit 1; }
+	$(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--format docker) $(IMAGE_ARGS) --build-arg BASE=$(BASE) \
+	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	  --file deploy/Dockerfile --tag $(IMAGE) .
+
+.venv/.deploy: uv.lock pyproject.toml | .venv/.development
+	$(UV) sync --quiet --locked --inexact --group deploy --python $(PYTHON)
+	@touch $@
+
+test-deploy: .venv/.deploy ## manifests and chart against Kubernetes' schemas, Helm included (fetches it: 75 MB)
+	$(BIN)/pytest tests/deploy $(ARGS)
+
+test-pod: .venv/.deploy ## the image and the sidecar's Pod for real: as root, with podman and debootstrap
+	HEADGATE_TEST_PODS=1 $(BIN)/pytest tests/deploy/test_image.py tests/deploy/test_pod.py $(ARGS)
 
 clean: ## remove what make made
 	rm -rf .venv .uv dist

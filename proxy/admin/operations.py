@@ -29,6 +29,7 @@ from proxy.admin.shown import (
     KeyRecord,
     KeyWithText,
     OpenApiDocument,
+    ReloadAnswer,
     RouteExplained,
     StoreAccepted,
 )
@@ -278,6 +279,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/admin/v1/health",
         "Show availability, speed and circuits of every backend, as all gateways have met it in 7 days",
         HealthReport,
+    ),
+    Operation(
+        "reload",
+        "POST",
+        "/admin/v1/reload",
+        "Serve what the configuration file, the catalogue and the secrets say now, or nothing of it",
+        ReloadAnswer,
+        refusals=("invalid_request",),
     ),
     Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
 )

@@ -16,6 +16,7 @@ from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
+from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
@@ -50,6 +51,7 @@ def admin_routes(
     routing: RouteDesk,
     health: HealthDesk,
     *,
+    reload: Reload,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
 ) -> list[Route]:
@@ -62,6 +64,7 @@ def admin_routes(
         classifying: what a request would be taken for.
         routing: where it would go.
         health: what is known of backends.
+        reload: reads the configuration anew.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -87,6 +90,7 @@ def admin_routes(
         "reconcile_ledger": ledger.reconcile,
         "list_lost": ledger.lost,
         "release_lost": ledger.release,
+        "reload": ReloadDesk(reload).reload,
         "accept_store": StoreDesk(store).accept,
         "classify": classifying.classify,
         "explain_route": routing.explain,

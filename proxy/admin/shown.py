@@ -141,6 +141,9 @@ class KeyList(Section):
     next: str | None
 
 
+_WRONG: Final[dict[str, Any]] = {"path": "models[0].price.input", "message": "must be >= 0"}
+
+
 class OpenApiDocument(BaseModel):
     """The description itself."""
 
@@ -286,8 +289,37 @@ class HealthReport(Section):
     backends: tuple[BackendRecord, ...]
 
 
+class ConfigurationProblem(Section):
+    """`path`: where in the configuration."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WRONG]})
+
+    path: str
+    message: str
+
+
+class ReloadAnswer(Section):
+    """`changed`: paths of what is served otherwise now; `needs_restart`: of what stays as it is until one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "changed": ["providers.openai (secret)", "models.gpt-5-mini.price.input"],
+                    "needs_restart": ["server.port"],
+                    "warnings": [],
+                }
+            ]
+        }
+    )
+
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+    warnings: tuple[ConfigurationProblem, ...]
+
+
 class ErrorFacts(Section):
-    """`param`: the path of the member or the parameter at fault."""
+    """`param`: the path of the member or the parameter at fault; `problems`: of a configuration."""
 
     message: str
     type: str
@@ -295,6 +327,7 @@ class ErrorFacts(Section):
     code: str
     source: Literal["gateway"]
     request_id: str
+    problems: tuple[ConfigurationProblem, ...] = ()
 
 
 class ErrorBlock(Section):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
+from proxy.admin.reload import Reload
 from proxy.admin.routes import Books
 from proxy.exchange.conversations import Conversations
 from proxy.exchange.digests import Digests
@@ -28,6 +29,7 @@ class Core:
     """Opened once by the composer; each configuration is put together around it.
 
     Attributes:
+        reload: reads the configuration anew, for all workers.
         exposition: the metrics of all workers, in Prometheus' text format; `metrics` are this process's.
         clock: monotonic, in seconds.
         wall_clock_s: seconds since the epoch.
@@ -36,6 +38,7 @@ class Core:
     log: Any
     metrics: Metrics
     exposition: Callable[[], Awaitable[bytes]]
+    reload: Reload
     readiness: Readiness
     store: Store
     directory: Directory

@@ -60,11 +60,22 @@ class Serving:
     app: Door
 
 
-def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
-    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
+def serving_of(
+    loaded: Loaded,
+    core: Core,
+    kept: Kept,
+    seat: Seat,
+    *,
+    sandbox_url: str | None,
+    before: Providers | None = None,
+) -> Serving:
+    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves.
+
+    `before`: the providers of the configuration that is served now.
+    """
     settings = loaded.settings
     catalogue = from_settings(settings)
-    providers = providers_of(settings, sandbox_url, seat)
+    providers = providers_of(settings, sandbox_url, seat, before)
     keys = keys_of(settings, providers)
     board = Board(
         core.health,
@@ -229,6 +240,7 @@ def routes_of(
             classifying,
             RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
             HealthDesk(core.health, board),
+            reload=core.reload,
             default_limits=settings.limits.defaults.named(),
         ),
     ]

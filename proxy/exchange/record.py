@@ -25,7 +25,8 @@ class Try:
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
     it is billed for, `usage` says of which kinds; `None` when it is billed nothing; `kind` is what it was for;
-    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none.
+    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none;
+    `slowed`: the client kept the provider waiting.
     """
 
     attempt: Attempt
@@ -40,6 +41,7 @@ class Try:
     usage: Usage | None = None
     provider_key_id: str = ""
     sent_s: float = 0.0
+    slowed: bool = False
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""

@@ -36,6 +36,7 @@ from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
 from proxy.routing.catalogue.types import Backend, Catalogue, Model, Tier
+from proxy.settings.reload import Reloaded
 from proxy.settings.schema import DEFAULT_MODES
 from proxy.telemetry.metrics import Metrics
 from ratelimit.health.health import Health
@@ -77,6 +78,11 @@ class Log:
 
     def error(self, event: str, **fields: object) -> None:
         self.faults.append({"event": event, **fields})
+
+
+async def nothing_new() -> Reloaded:
+    """A reload that finds nothing changed."""
+    return Reloaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         classifying(),
         routing(directory),
         desk,
+        reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
         wall_clock_s=lambda: NOW_S,
     )

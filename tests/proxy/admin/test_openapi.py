@@ -25,6 +25,7 @@ from proxy.admin.shown import (
     KeyList,
     KeyRecord,
     KeyWithText,
+    ReloadAnswer,
     RouteExplained,
     StoreAccepted,
 )
@@ -32,7 +33,7 @@ from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconc
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, routing
+from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new, routing
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -65,6 +66,7 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         classifying(),
         routing(served.directory),
         HealthDesk(served.health, served.board),
+        reload=nothing_new,
         default_limits={},
     )
     mounted = {
@@ -133,6 +135,7 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("release_lost", ReleasedList, await call("POST", "/admin/v1/ledger/release", release)),
         ("ledger", LedgerPage, await call("GET", "/admin/v1/ledger")),
         ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
+        ("reload", ReloadAnswer, await call("POST", "/admin/v1/reload")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
         ("classify", Classified, await call("POST", "/admin/v1/classify", {"prompt": "Hello"})),
         (

@@ -80,6 +80,7 @@ class Place:
         )
         self.log = Said()
         self.conditions = Conditions()
+        self.kept_for: dict[str, str] = {}
         self.choosing = Choosing(
             self.catalogue,
             providers,
@@ -87,6 +88,7 @@ class Place:
             default_output_tokens=100,
             today=lambda: date(2026, 11, 28),
             conditions=lambda: self.conditions,
+            usable=lambda name, customer_id, _: self.kept_for.get(name, customer_id) == customer_id,
         )
 
     def plan(
@@ -282,6 +284,17 @@ def test_a_fault_of_the_policy_fails_no_request(monkeypatch: pytest.MonkeyPatch)
     assert "model_not_allowed" == place.refused(chat(), key_models=("other",)).code
     unpriced = Place("openai", price=None)
     assert "no_capable_backend" == unpriced.refused(chat(), budget=Budget(dollars=True)).code
+
+
+def test_a_provider_without_a_key_for_the_customer() -> None:
+    """It is passed over; alone it is refused, and the message says why."""
+    place, alone = Place("groq", "openai"), Place("groq")
+    place.kept_for = alone.kept_for = {"groq": "acme"}
+    assert ["groq", "openai"] == backends(place.plan(chat(), customer_id="acme"))
+    assert ["openai"] == backends(place.plan(chat(), customer_id="other"))
+    refused = alone.refused(chat(), customer_id="other")
+    assert (400, "no_capable_backend", "model") == (refused.status, refused.code, refused.param)
+    assert "groq/m has no provider key for this customer and tier" in refused.message
 
 
 def test_names_that_limits_count() -> None:

@@ -1,24 +1,38 @@
 """One lane per backend: made once, with what its provider says in its own words."""
 
+from collections.abc import Mapping
+
 from providers.rate_limits import RateLimits, Window
 from providers.registry import REGISTRY
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom, Slot
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.routing.catalogue.types import Backend
 from proxy.routing.policy import NAMED, Attempt, Plan
 from tests.proxy.exchange.saying import Clock
 
 
-def lanes_to(*adapters: str, headroom: Headroom | None = None) -> Lanes:
+def lanes_to(
+    *adapters: str, headroom: Headroom | None = None, customers: Mapping[str, str] | None = None
+) -> Lanes:
+    """`customers`: for whom alone a provider's key is kept."""
     clock = Clock()
     providers = {}
     for name in adapters:
         timeouts = Timeouts(5.0, 60.0, 120.0, 30.0, 600.0)
         base_url = f"http://{name}.test/v1"
         providers[name] = Provider(REGISTRY[name], base_url, Credentials("test-key-0001"), timeouts)
-    return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock)
+    keys = ProviderKeys(
+        {
+            name: [
+                ProviderKey(f"{name}/0", each, customers=frozenset((customers or {}).get(name, "").split()))
+            ]
+            for name, each in providers.items()
+        }
+    )
+    return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock, keys=keys)
 
 
 def plan(*names: str) -> Plan:
@@ -71,3 +85,13 @@ def test_an_error_is_worded_by_its_provider() -> None:
         error.retry_after_s,
     )
     assert ("timeout", "late", 0) == (lane.of("timeout", "late").kind, lane.of("timeout", "late").message, 0)
+
+
+def test_lanes_of_a_request() -> None:
+    """One per key that may serve it, each with a slot of its own."""
+    lanes = lanes_to("groq", customers={"groq": "acme"})
+    backend = plan("groq").attempts[0].backend
+    assert [Slot("groq/m", "groq/0")] == [
+        lane.slot for lane in lanes.chosen(backend, customer_id="acme", tier=None, request_id="r")
+    ]
+    assert [] == list(lanes.chosen(backend, customer_id="other", tier=None, request_id="r"))
