@@ -8,6 +8,7 @@ from proxy.exchange.ways import Way
 from ratelimit.health.health import Health
 from ratelimit.health.summary import Kind
 
+FORBIDDEN: Final = 403
 SPENT_COOL_DOWN_S: Final = 60.0
 """After a 429 that means money or a day's quota: it is not mended in seconds, and a probe looks again."""
 
@@ -36,6 +37,8 @@ def note(health: Health, record: Record, way: Way, error: UpstreamError | None, 
         output_tokens=0 if usage is None or usage.estimated or ended.slowed else usage.output_tokens,
         duration_s=ended.began_s + ended.elapsed_s - ended.sent_s,
         retry_after_s=_wait_s(error),
+        # A key that is no good at all is 401; a model or region it may not use is 403.
+        elsewhere_good=ended.status == FORBIDDEN,
         probe=way.probe,
     )
 

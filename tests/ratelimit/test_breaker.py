@@ -436,6 +436,32 @@ async def test_auth(three: Three, times: Times) -> None:
     assert [False, False, True] == [change.alert for change in two.told]
 
 
+async def test_auth_of_one_backend(three: Three, times: Times) -> None:
+    """A key that may not use one backend serves the others; a probe fails or closes what it was taken for."""
+    for each in three:
+        await each.beat()
+    three[0].health.note(backend="a", provider_key_id=KEY, kind="auth", elsewhere_good=True)
+    await beat(*three)
+    for each in three:
+        assert ("open", "closed", "closed") == (
+            each.state("a"),
+            each.state("b"),
+            each.state("a", "provider/2"),
+        )
+    assert [("a", KEY, "opened", "auth")] == three[0].whats()
+    times.pass_s(REFUSED_COOL_DOWN_S + 1)
+    probe = await three[1].health.take_probe("a", KEY)
+    assert probe is not None
+    three[1].health.note(backend="a", provider_key_id=KEY, kind="auth", elsewhere_good=True, probe=probe)
+    await beat(*three)
+    assert "open" == three[2].state()
+    times.pass_s(2 * REFUSED_COOL_DOWN_S + 1)
+    probe = await three[1].health.take_probe("a", KEY)
+    three[1].note("ok", probe=probe)
+    await beat(*three, *three)
+    assert ["closed"] * 3 == [each.state() for each in three]
+
+
 async def test_auth_without_key(three: Three) -> None:
     """Where no key is told apart, a refusal opens the backend; the alert is not lost on one that is open already."""
     one, two, _ = three

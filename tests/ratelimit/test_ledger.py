@@ -384,14 +384,19 @@ class Known:
 
     def __init__(self, *names: str) -> None:
         self.names = names
-        self.forgotten: list[str] = []
+        self.deleted: list[str] = []
+        self.forgotten = False
 
     async def known_ids(self, after: str | None) -> list[str]:
         return [name for name in self.names if after is None or name > after][:2]
 
-    async def forget_deleted(self, before_s: float) -> list[str]:
+    async def deleted_before(self, before_s: float) -> list[str]:
         assert before_s == 1_000_000_000 - FIGURES_KEPT_DAYS * 86_400
-        return self.forgotten
+        return self.deleted
+
+    async def forget_deleted(self, before_s: float) -> None:
+        assert before_s == 1_000_000_000 - FIGURES_KEPT_DAYS * 86_400
+        self.forgotten = True
 
 
 async def test_idle_customers(books: Books) -> None:
@@ -400,7 +405,7 @@ async def test_idle_customers(books: Books) -> None:
     for name in known.names:
         await books.run(account(name, (Scope("customer", name, {}),)))
     books.offset.us += 3 * DAY_US
-    known.forgotten = ["bolt"]
+    known.deleted = ["bolt"]
     faults: list[tuple[str, StoreFault]] = []
     keeper = Keeper(
         books.store,
@@ -414,6 +419,7 @@ async def test_idle_customers(books: Books) -> None:
     assert not await keeper.turn()
     assert [] == await books.ledger.rows("acme", limit=1)
     assert 0 == await books.store.call("EXISTS", spelled.use("bolt"))
+    assert known.forgotten
     assert ["cord"] == [name for name, _ in faults]
     await books.check(rows=0, closed=1)
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -25,20 +26,27 @@ COOL_DOWN_S: Final = 2
 NAMES: Final = ("blip", "keys", "limited", "mistaken", "left", "missing", "waits", "full", "kept", "ends")
 ACME_KEY: Final = "test-key-acme-abcdefgh"
 JSON: Final = ("content-type", "application/json")
+SECRETS: Final = {
+    "ACME_KEY": ACME_KEY,
+    **{f"KEY_{letter}": f"provider-key-{letter}-for-tests" for letter in "AB"},
+}
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+def store() -> Iterator[PrivateServer]:
+    with PrivateServer() as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, store: PrivateServer) -> Iterator[list[Site]]:
     """Three gateways on one store."""
     with ExitStack() as stack:
-        store = stack.enter_context(PrivateServer())
         listener = stack.enter_context(listening())
-        secrets = {f"KEY_{letter}": f"provider-key-{letter}-for-tests" for letter in "AB"}
-        secrets["ACME_KEY"] = ACME_KEY
         yield [
             Site(
                 stack.enter_context(
-                    running(tmp_path_factory.mktemp("gateway"), configuration(listener, store.url), secrets)
+                    running(tmp_path_factory.mktemp("gateway"), configuration(listener, store.url), SECRETS)
                 ),
                 listener,
             )
@@ -98,7 +106,7 @@ class Provider:
 @pytest.fixture
 async def calm(places: list[Site]) -> AsyncIterator[list[Site]]:
     yield places
-    for place in places[:2]:
+    for place in places:
         assert place.gateway.process.poll() is None
 
 
@@ -317,15 +325,16 @@ async def test_kept_keys(calm: list[Site]) -> None:
             assert [f"provider-key-{letter}-for-tests" for letter in expected] == kept.keys, (name, key)
 
 
-async def test_what_administrators_see(calm: list[Site]) -> None:
+async def test_what_administrators_see(calm: list[Site], store: PrivateServer, tmp_path: Path) -> None:
     """The same figures at every gateway, over HTTP and on the command line; nothing noted is lost at the end."""
     ends = Provider("ends", (200, {}))
-    async with calm[2].upstream(ends):
-        for _ in range(3):
-            assert [("ends", "ok")] == await outcomes(calm[2], "ends")
-    # It writes what it has noted last before it goes.
-    calm[2].gateway.process.terminate()
-    await asyncio.to_thread(calm[2].gateway.process.wait, WAIT_S)
+    listener = calm[0].listener
+    with running(tmp_path, configuration(listener, store.url), SECRETS) as gateway:
+        leaving = Site(gateway, listener)
+        async with leaving.upstream(ends):
+            for _ in range(3):
+                assert [("ends", "ok")] == await outcomes(leaving, "ends")
+    # It has gone, and has written what it noted last before.
     async with asyncio.timeout(SHARED_S + SLACK_S):
         while True:
             shown = (await calm[0].get("/admin/v1/health", {"authorization": f"Bearer {ADMIN_KEY}"})).members

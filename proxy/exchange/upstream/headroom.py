@@ -67,8 +67,9 @@ class Headroom:
     def keep(self, backends: Container[str]) -> None:
         """Forget what others than these said."""
         for slot in [slot for slot in self._spoken if slot.backend not in backends]:
-            del self._spoken[slot]
+            del self._spoken[slot], self._wanted[slot]
             self._seen.pop(slot, None)
+            self._read.pop(slot, None)
 
     def now(self) -> Mapping[Slot, RateLimits]:
         """What is left at this moment. A window whose reset has passed since counts as whole again.

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from proxy.assembly.providers import keys_of, providers_of
+from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.keys import ProviderKey
 from proxy.settings.load import load
+from proxy.settings.reload import Reloaded
 
 TEXT = """
 customers: [{id: acme}]
@@ -26,13 +28,17 @@ tiers: {frugal: {models: [m]}}
 """
 
 
+async def never() -> Reloaded:
+    raise AssertionError("nothing is reloaded here")
+
+
 @pytest.fixture
 async def keys(tmp_path: Path) -> dict[str, tuple[ProviderKey, ...]]:
     path = tmp_path / "headgate.yaml"
     path.write_text(TEXT)
     environ = {"A": "provider-key-a", "B": "provider-key-b"}
     settings = load(path, environ=environ, flags={}, default_models=b"{models: [], tiers: {}}").settings
-    providers = providers_of(settings, None)
+    providers = providers_of(settings, None, Seat(never))
     made = keys_of(settings, providers)
     return {name: made.of(name) for name in providers}
 

@@ -92,6 +92,16 @@ async def test_a_model_that_is_not_there(stage: Stage, body: bytes) -> None:
     assert [Target("a/m", "")] == list(scene.health.snapshot().circuits)
 
 
+@pytest.mark.parametrize(
+    ("status", "target"), [(401, Target("", "a/0")), (402, Target("", "a/0")), (403, Target("a/m", "a/0"))]
+)
+async def test_a_refused_key(stage: Stage, status: int, target: Target) -> None:
+    """It is passed over for all backends; after a 403 for this one, since it may be good for others."""
+    scene = stage(failing(status), Answer(), backends=("a", "b"))
+    await scene.run()
+    assert [target] == list(scene.health.snapshot().circuits)
+
+
 async def test_an_empty_account(stage: Stage) -> None:
     """It asks for no wait and will not be full again soon: the backend over this key is passed over."""
     body = b'{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}'
