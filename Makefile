@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt bench record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,11 @@ fmt: .venv/.development ## format and repair what can be repaired
 
 bench: .venv/.development ## CPU per request and per chunk beside a reference relay, in one run
 	$(BIN)/python -m tests.bench.run $(ARGS)
+
+bench-limits: .venv/.development ## what limits cost: CPU per request, memory of 100,000 keys, times while the store is away
+	$(BIN)/python -m tests.bench.limits.cpu
+	$(BIN)/python -m tests.bench.limits.keys
+	$(BIN)/python -m tests.bench.limits.faults
 
 # One thread: sums in one order, so the same rows give the same bytes.
 .venv/.fitting: uv.lock pyproject.toml | .venv/.development

@@ -6,7 +6,7 @@ from typing import Final
 
 from classifiers.rules import Rules
 from classifiers.scorer import Opinion, Scorer
-from classifiers.types import COMPLEXITIES, GENERAL, Ask, Undecided, Verdict
+from classifiers.types import COMPLEXITIES, GENERAL, Ask, Complexity, Undecided, Verdict
 
 # After so many results of tools for one ask, an agent is at work on its own and needs a model that can carry it.
 _AGENTIC_STEPS: Final = 8
@@ -108,11 +108,14 @@ def _default(domain: str, opinion: Opinion | None = None) -> Verdict:
     return Verdict("moderate", "other" if opinion is None else opinion.task_type, domain, 0.0, "default")
 
 
-def _floored(verdict: Verdict, ask: Ask) -> Verdict:
+def least_complexity(ask: Ask) -> Complexity:
     """An agent far into its work is not handed to the cheapest model for a short ask."""
-    if ask.facts.tool_steps < _AGENTIC_STEPS or verdict.complexity != COMPLEXITIES[0]:
-        return verdict
-    return replace(verdict, complexity=COMPLEXITIES[1])
+    return COMPLEXITIES[0] if ask.facts.tool_steps < _AGENTIC_STEPS else COMPLEXITIES[1]
+
+
+def _floored(verdict: Verdict, ask: Ask) -> Verdict:
+    least = least_complexity(ask)
+    return verdict if verdict.complexity != COMPLEXITIES[0] else replace(verdict, complexity=least)
 
 
 def entry(verdict: Verdict, tiers: Sequence[str], min_confidence: float) -> tuple[str, bool]:

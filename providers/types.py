@@ -42,6 +42,7 @@ class UpstreamError(Exception):
         again: the same backend may be asked once more, where the kind allows that at all; false when waiting
             will not help it.
         no_such_model: it was refused because the provider does not have the model, not because of the key.
+        spent: the account's money or a day's quota is used up: other requests will fare no better.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class UpstreamError(Exception):
         context_overflow: bool = False,
         again: bool = True,
         no_such_model: bool = False,
+        spent: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind: Final[ErrorKind] = kind
@@ -67,6 +69,7 @@ class UpstreamError(Exception):
         self.context_overflow = context_overflow
         self.again = again
         self.no_such_model = no_such_model
+        self.spent = spent
 
     def reworded(self, message: str | None, param: str | None, code: str | None) -> "UpstreamError":
         """The same failure in other words."""
@@ -80,6 +83,7 @@ class UpstreamError(Exception):
             context_overflow=self.context_overflow,
             again=self.again,
             no_such_model=self.no_such_model,
+            spent=self.spent,
         )
 
 

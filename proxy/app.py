@@ -1,6 +1,7 @@
 """The gateway: opens what lives as long as the process, and serves one configuration at a time around it."""
 
 import asyncio
+import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,18 +13,26 @@ from typing import Any, Final
 from proxy.admin.routes import Books
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
-from proxy.assembly.health import health_of, watched
+from proxy.assembly.health import rules_of, watched
 from proxy.assembly.kept import Kept, data_dir
+from proxy.assembly.providers import resize_places
 from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
 from proxy.exchange.guesses import Guesses
+from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
+from proxy.settings.problems import ConfigError, Problem
+from proxy.settings.schema import Settings
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.unsettled import UnsettledLog
 from proxy.web.probes import STARTING, STORE, Readiness
+from ratelimit.health.health import Health
+from ratelimit.health.types import BreakerRules
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
@@ -32,11 +41,14 @@ from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.limits.spill import Spill
+from ratelimit.memory.memory import Memory
+from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
 from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
+from ratelimit.subjects.errors import InvalidRecord
 from ratelimit.subjects.lookup import Lookup
 
 _SYNC_RETRY_S: Final = 1.0
@@ -60,7 +72,12 @@ class Gateway:
         self.readiness = Readiness()
         self.metrics = Metrics()
         self._to_sync = asyncio.Event()
+        self._core: Core | None = None
         self._serving: Serving | None = None
+        self._prepared: Serving | None = None
+        self._retired: frozenset[str] = frozenset()
+        self._sandboxes = AsyncExitStack()
+        self._sandbox_url: str | None = None
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Serve a request with the configuration of this moment, which it keeps to its end."""
@@ -85,9 +102,10 @@ class Gateway:
             EmbeddedServerError: the private store does not start.
         """
         async with AsyncExitStack() as stack:
-            core = await self._open_core(stack)
-            sandbox_url = await self._start_sandbox(stack)
-            self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url)
+            core = self._core = await self._open_core(stack)
+            await stack.enter_async_context(self._sandboxes)
+            sandbox_url = await self._sandbox_for(self._loaded.settings)
+            self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url=sandbox_url)
             self._watch(stack, core)
             self.metrics.watch(
                 lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
@@ -95,6 +113,53 @@ class Gateway:
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
             yield
+
+    async def prepare(self, loaded: Loaded) -> None:
+        """Put another configuration together, and serve the one that is served on.
+
+        Raises:
+            ConfigError: it cannot be served.
+        """
+        assert self._core is not None
+        serving = serving_of(
+            loaded,
+            self._core,
+            self._kept,
+            self._seat,
+            sandbox_url=await self._sandbox_for(loaded.settings),
+            before=self.serving.providers,
+        )
+        subjects = serving.subjects
+        try:
+            self._core.directory.configured.check(
+                subjects.customers,
+                subjects.keys,
+                default_limits=loaded.settings.limits.defaults.named(),
+                named_only=subjects.named_only,
+            )
+        except InvalidRecord as problem:
+            raise ConfigError((Problem("customers and keys", str(problem)),)) from problem
+        self._prepared = serving
+
+    async def commit(self) -> None:
+        """Serve what was prepared; requests under way keep what they have."""
+        assert self._core is not None
+        assert self._prepared is not None
+        before, serving, self._prepared = self.serving, self._prepared, None
+        self._serving = serving
+        resize_places(serving.loaded.settings, serving.providers, self._seat)
+        origins = frozenset(provider.origin for provider in serving.providers.values())
+        left = frozenset(provider.origin for provider in before.providers.values())
+        self._retired = (self._retired | left) - origins
+        self._core.transport.retire(self._retired)
+        backends = [backend.id for backend in serving.board.backends]
+        self._core.headroom.keep(frozenset(backends))
+        self._core.health.watch(backends, rules_of(serving.loaded.settings.routing.breaker))
+        serving.board.refresh()
+        self._to_sync.set()
+        del before
+        # Routes refer to themselves, and the collector, which is spared, would come too late: see `cli.process`.
+        gc.collect()
 
     async def _open_core(self, stack: AsyncExitStack) -> Core:
         """What no configuration replaces. What is opened here is closed in the reverse order."""
@@ -110,6 +175,8 @@ class Gateway:
         stack.push_async_callback(lookup.close)
         transport = Transport()
         stack.push_async_callback(transport.close)
+        memory = self._run_memory(stack, store)
+        digests = Digests(self._kept.admin_key_digest)
         kept_days = self._loaded.settings.records.ledger_days
         reservations = Reservations(store, rows_kept_days=kept_days)
         ledger = Ledger(store, rows_kept_days=kept_days)
@@ -118,6 +185,7 @@ class Gateway:
             log=self._log,
             metrics=self.metrics,
             exposition=self._seat.exposition or self.exposition,
+            reload=self._seat.reload,
             readiness=self.readiness,
             store=store,
             directory=directory,
@@ -125,19 +193,32 @@ class Gateway:
             transport=transport,
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
+            memory=memory,
+            conversations=Conversations(memory, digests, clock=monotonic),
+            digests=digests,
+            micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
             settler=await self._run_settler(stack, store, reservations, kept_days),
             guesses=Guesses(),
             books=Books(
                 reservations, ledger, Lost(store, rows_kept_days=kept_days), partial(reconcile, store)
             ),
-            health=health_of(store, [], self._loaded.settings.routing.breaker, clock_s=monotonic),
+            health=Health(store, backends=(), rules=BreakerRules(), clock_s=monotonic),
             clock=monotonic,
             wall_clock_s=wall_clock_s,
         )
 
+    def _run_memory(self, stack: AsyncExitStack, store: Store) -> Memory:
+        memory = Memory(store, on_fault=lambda fault: self._log.error("not remembered", reason=str(fault)))
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
+        stack.push_async_callback(memory.emptied, _SETTLE_S)
+        return memory
+
     def _watch(self, stack: AsyncExitStack, core: Core) -> None:
         """Keep up with the health of the backends that are served."""
-        core.health.watch([backend.id for backend in self.serving.board.backends])
+        settings = self.serving.loaded.settings
+        core.health.watch(
+            [backend.id for backend in self.serving.board.backends], rules_of(settings.routing.breaker)
+        )
         keeper = HealthKeeper(core.health, lambda: self.serving.board, self.metrics, self._log)
         stack.push_async_callback(keeper.finish)
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(keeper.run()))
@@ -209,17 +290,17 @@ class Gateway:
         self._log.info("store is back")
         self._to_sync.set()
 
-    async def _start_sandbox(self, stack: AsyncExitStack) -> str | None:
+    async def _sandbox_for(self, settings: Settings) -> str | None:
+        """Where the sandbox is, started for the first configuration that wants one."""
         wanted = any(
             provider.adapter == "sandbox" and provider.base_url is None
-            for provider in self._loaded.settings.providers.values()
+            for provider in settings.providers.values()
         )
-        if not wanted:
-            return None
-        sandbox = Sandbox()
-        url = await sandbox.start()
-        stack.push_async_callback(sandbox.stop)
-        return url
+        if wanted and self._sandbox_url is None:
+            sandbox = Sandbox()
+            self._sandbox_url = await sandbox.start()
+            self._sandboxes.push_async_callback(sandbox.stop)
+        return self._sandbox_url if wanted else None
 
     async def _sync(self, directory: Directory) -> None:
         """Make the store agree with the configuration, as soon as it answers and whenever it is back.

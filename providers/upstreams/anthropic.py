@@ -99,7 +99,13 @@ class Anthropic:
         if status == 429 and error.kind == "rate_limited" and "retry-after" not in headers:
             # A limit on spending: it says no time, and there is none worth waiting for.
             return UpstreamError(
-                error.kind, error.message, status=status, code=error.code, param=error.param, again=False
+                error.kind,
+                error.message,
+                status=status,
+                code=error.code,
+                param=error.param,
+                again=False,
+                spent=True,
             )
         return error
 

@@ -138,6 +138,8 @@ def _search(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
+_TOO_LARGE: Final = _search(r"^\s*request too large")
+
 _NONE: Final = frozenset({0})
 _BAD: Final = frozenset({0, 400})
 _LIMITED: Final = frozenset({0, 429})
@@ -192,7 +194,7 @@ COMMON: Final[tuple[Rule, ...]] = (
         pattern=_search(r"\blimit: 0(?![.0-9])|please retry in [0-9]{1,4}h"),
     ),
     # One request above a minute's allowance never fits: OpenAI.
-    Rule("rate_limited", statuses=_LIMITED, pattern=_search(r"^\s*request too large")),
+    Rule("rate_limited", statuses=_LIMITED, pattern=_TOO_LARGE),
 )
 """Hold for every provider, also for one that is known by its URL alone."""
 
@@ -318,6 +320,8 @@ def _judge(
     if status == 200:
         status = problem.number
     kind, again, overflow = _meaning(problem, status, rules)
+    # What never comes again is money or a day's quota, but for one request that is too large by itself.
+    spent = kind == "rate_limited" and not again and _TOO_LARGE.search(problem.message) is None
     if headers.get("x-should-retry") == "false":
         again = False
     wait_s = durations.retry_after_s(headers, now_epoch_s)
@@ -335,6 +339,7 @@ def _judge(
         context_overflow=overflow,
         again=again,
         no_such_model=kind == "auth" and (status in _ABSENT or not _ABSENT_WORDS.isdisjoint(problem.words)),
+        spent=spent,
     )
 
 

@@ -3,14 +3,15 @@
 The members are those of the configuration file, so that a record means the same wherever it was written.
 """
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, Strict
 
 from proxy.settings.section import Section
 from proxy.settings.subjects import KeyModels, Limits, Metadata, Priority, Tags
-from proxy.settings.words import Label, Moment, Name, PublicName, Switch
+from proxy.settings.words import Label, Moment, Name, PublicName, Switch, Text
 
 DAY_S: Final = 86_400
 OVERLAP_MAX_S: Final = 90 * DAY_S
@@ -142,3 +143,20 @@ class Release(Section):
     ids: Annotated[tuple[Annotated[str, Strict(), MinLen(1)], ...], MaxLen(1000)] | None = None
     before: Moment | None = None
     all: Switch = False
+
+
+class ClassifyBody(Section):
+    """A request to be classified: its last real ask counts. `tools` are only counted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"prompt": "Write a commit message for this change.", "mode": "balanced"}]
+        }
+    )
+
+    id: Text = "1"
+    prompt: str | None = None
+    messages: tuple[Mapping[str, Any], ...] | None = None
+    tools: tuple[Any, ...] = ()
+    mode: PublicName = "balanced"
+    micro: Switch = False

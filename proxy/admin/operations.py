@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from proxy.admin.bodies import (
+    ClassifyBody,
     CustomerBody,
     CustomerPatch,
     KeyBody,
@@ -19,6 +20,7 @@ from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
 from proxy.admin.shown import (
     ChangedCustomer,
     ChangedKey,
+    Classified,
     CustomerList,
     CustomerRecord,
     HealthReport,
@@ -26,6 +28,7 @@ from proxy.admin.shown import (
     KeyRecord,
     KeyWithText,
     OpenApiDocument,
+    ReloadAnswer,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
@@ -248,11 +251,27 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         StoreAccepted,
     ),
     Operation(
+        "classify",
+        "POST",
+        "/admin/v1/classify",
+        "What a request would be taken for; a micro-classifier is asked only with `micro`, and is paid for",
+        Classified,
+        body=ClassifyBody,
+    ),
+    Operation(
         "show_health",
         "GET",
         "/admin/v1/health",
         "Show availability, speed and circuits of every backend, as all gateways have met it in 7 days",
         HealthReport,
+    ),
+    Operation(
+        "reload",
+        "POST",
+        "/admin/v1/reload",
+        "Serve what the configuration file, the catalogue and the secrets say now, or nothing of it",
+        ReloadAnswer,
+        refusals=("invalid_request",),
     ),
     Operation("openapi", "GET", "/admin/v1/openapi.json", "This description", OpenApiDocument),
 )

@@ -9,12 +9,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.admin.answers import answer, refused
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.customers import Customers
 from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
+from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
 from proxy.admin.usage import UsageDesk
@@ -44,8 +46,10 @@ def admin_routes(
     directory: Directory,
     store: Accepting,
     books: Books,
+    classifying: ClassifyDesk,
     health: HealthDesk,
     *,
+    reload: Reload,
     default_limits: Mapping[str, float],
     wall_clock_s: Callable[[], float] = _now_s,
 ) -> list[Route]:
@@ -55,7 +59,9 @@ def admin_routes(
         directory: where customers and keys are.
         store: what they are kept in.
         books: what was counted for them.
+        classifying: what a request would be taken for.
         health: what is known of backends.
+        reload: reads the configuration anew.
         default_limits: what a new customer gets for each limit it does not name.
         wall_clock_s: seconds since the epoch.
     """
@@ -81,7 +87,9 @@ def admin_routes(
         "reconcile_ledger": ledger.reconcile,
         "list_lost": ledger.lost,
         "release_lost": ledger.release,
+        "reload": ReloadDesk(reload).reload,
         "accept_store": StoreDesk(store).accept,
+        "classify": classifying.classify,
         "show_health": health.show,
         "openapi": _openapi,
     }

@@ -141,12 +141,45 @@ class KeyList(Section):
     next: str | None
 
 
+_WRONG: Final[dict[str, Any]] = {"path": "models[0].price.input", "message": "must be >= 0"}
+
+
 class OpenApiDocument(BaseModel):
     """The description itself."""
 
     model_config = ConfigDict(extra="allow")
 
     openapi: str
+
+
+class Classified(Section):
+    """A verdict. `tier`: what it means in the mode; `rule`: which one spoke, where one did."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "1",
+                    "complexity": "simple",
+                    "task_type": "generation",
+                    "domain": "code",
+                    "confidence": 0.97,
+                    "source": "rules",
+                    "rule": "commit-message",
+                    "tier": "frugal",
+                }
+            ]
+        }
+    )
+
+    id: str
+    complexity: Literal["simple", "moderate", "complex"]
+    task_type: str
+    domain: str | None
+    confidence: float
+    source: Literal["rules", "scorer", "micro", "default"]
+    rule: str | None
+    tier: str
 
 
 class StoreAccepted(Section):
@@ -256,8 +289,37 @@ class HealthReport(Section):
     backends: tuple[BackendRecord, ...]
 
 
+class ConfigurationProblem(Section):
+    """`path`: where in the configuration."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WRONG]})
+
+    path: str
+    message: str
+
+
+class ReloadAnswer(Section):
+    """`changed`: paths of what is served otherwise now; `needs_restart`: of what stays as it is until one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "changed": ["providers.openai (secret)", "models.gpt-5-mini.price.input"],
+                    "needs_restart": ["server.port"],
+                    "warnings": [],
+                }
+            ]
+        }
+    )
+
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+    warnings: tuple[ConfigurationProblem, ...]
+
+
 class ErrorFacts(Section):
-    """`param`: the path of the member or the parameter at fault."""
+    """`param`: the path of the member or the parameter at fault; `problems`: of a configuration."""
 
     message: str
     type: str
@@ -265,6 +327,7 @@ class ErrorFacts(Section):
     code: str
     source: Literal["gateway"]
     request_id: str
+    problems: tuple[ConfigurationProblem, ...] = ()
 
 
 class ErrorBlock(Section):

@@ -111,6 +111,11 @@ def _warning(look: Look, standing: Standing) -> dict[str, object]:
         "limit": standing.limit,
         "used": used,
         "maximum": maximum,
-        "message": f"the {subject} has used {used:.12g} of {standing.limit}, more than {maximum:.12g}: "
+        "message": f"the {subject} has used {_digits(used)} of {standing.limit}, more than {_digits(maximum)}: "
         f"requests are refused {until}",
     }
+
+
+def _digits(value: float) -> str:
+    """To the micro-dollar, as short as it can be."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")

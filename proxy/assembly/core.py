@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
+from proxy.admin.reload import Reload
 from proxy.admin.routes import Books
+from proxy.exchange.conversations import Conversations
+from proxy.exchange.digests import Digests
 from proxy.exchange.guesses import Guesses
+from proxy.exchange.micro_call import Known
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics
@@ -14,6 +18,7 @@ from proxy.web.probes import Readiness
 from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.memory.memory import Memory
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
@@ -24,6 +29,7 @@ class Core:
     """Opened once by the composer; each configuration is put together around it.
 
     Attributes:
+        reload: reads the configuration anew, for all workers.
         exposition: the metrics of all workers, in Prometheus' text format; `metrics` are this process's.
         clock: monotonic, in seconds.
         wall_clock_s: seconds since the epoch.
@@ -32,6 +38,7 @@ class Core:
     log: Any
     metrics: Metrics
     exposition: Callable[[], Awaitable[bytes]]
+    reload: Reload
     readiness: Readiness
     store: Store
     directory: Directory
@@ -40,6 +47,10 @@ class Core:
     headroom: Headroom
     reservations: Reservations
     settler: Settler
+    memory: Memory
+    conversations: Conversations
+    digests: Digests
+    micro_verdicts: Known
     guesses: Guesses
     books: Books
     health: Health

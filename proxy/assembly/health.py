@@ -1,7 +1,7 @@
 """Health as the running gateway keeps it: written and read in the background, circuits told in the log and counted."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from proxy.exchange.conditions import Board
@@ -14,7 +14,6 @@ from ratelimit.health.health import Health
 from ratelimit.health.types import BreakerRules, Change
 from ratelimit.limits.settling import Settler
 from ratelimit.store.errors import StoreFault, StoreUnavailable
-from ratelimit.store.store import Store
 
 RESTART_S: Final = 5.0
 """After a fault of ours: it will most likely be met again, and each time is a line in the log."""
@@ -28,16 +27,9 @@ class Log(Protocol):
     def error(self, event: str, **fields: object) -> object: ...
 
 
-def health_of(
-    store: Store, backends: Sequence[Backend], breaker: Breaker, *, clock_s: Callable[[], float]
-) -> Health:
-    """Health of these backends, by the rules of the configuration."""
-    return Health(
-        store,
-        backends=[backend.id for backend in backends],
-        rules=BreakerRules(breaker.error_ratio, breaker.min_requests, breaker.cool_down_s),
-        clock_s=clock_s,
-    )
+def rules_of(breaker: Breaker) -> BreakerRules:
+    """When circuits open, as the configuration says."""
+    return BreakerRules(breaker.error_ratio, breaker.min_requests, breaker.cool_down_s)
 
 
 def backends_of(catalogue: Catalogue) -> list[Backend]:

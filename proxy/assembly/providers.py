@@ -7,7 +7,7 @@ from typing import Final
 from providers.registry import REGISTRY, Place
 from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.auth.types import Credentials
-from proxy.exchange.upstream.backends import Provider, Timeouts
+from proxy.exchange.upstream.backends import Provider, Providers, Timeouts
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.exchange.upstream.places import Places
 from proxy.settings.schema import Provider as ProviderSettings
@@ -17,10 +17,15 @@ DEFAULT_REGION: Final = "us-east-1"
 """Signed for where an address was configured and no region."""
 
 
-def providers_of(settings: Settings, sandbox_url: str | None, seat: Seat) -> dict[str, Provider]:
+def providers_of(
+    settings: Settings, sandbox_url: str | None, seat: Seat | None = None, before: Providers | None = None
+) -> dict[str, Provider]:
     """The providers that take requests, ready to be called; to be made on the loop that calls them.
 
-    `seat`: whose part of each provider's places they have.
+    Args:
+        sandbox_url: where providers with adapter `sandbox` are.
+        seat: whose part of each provider's places they have; `None`: they have them all.
+        before: those of the configuration that is served now, whose places are counted on; see `resize_places`.
     """
     providers: dict[str, Provider] = {}
     for name, provider in settings.providers.items():
@@ -49,7 +54,7 @@ def providers_of(settings: Settings, sandbox_url: str | None, seat: Seat) -> dic
                 timeouts.stall_s,
                 timeouts.total_s,
             ),
-            _places(name, provider, seat),
+            _places(name, provider, seat, (before or {}).get(name)),
         )
     return providers
 
@@ -78,10 +83,23 @@ def _keys(name: str, settings: ProviderSettings, provider: Provider) -> list[Pro
     ]
 
 
-def _places(name: str, provider: ProviderSettings, seat: Seat) -> Places | None:
+def resize_places(settings: Settings, providers: Providers, seat: Seat) -> None:
+    """Let providers give out as many places as these settings say; to be called when they are served."""
+    for name, provider in providers.items():
+        configured = settings.providers[name]
+        if provider.places is not None and configured.max_in_flight is not None:
+            provider.places.resize(seat.part(configured.max_in_flight), configured.queue_s)
+
+
+def _places(
+    name: str, provider: ProviderSettings, seat: Seat | None, before: Provider | None
+) -> Places | None:
     if provider.max_in_flight is None:
         return None
-    return Places(name, seat.part(provider.max_in_flight), provider.queue_s)
+    if before is not None and before.places is not None:
+        return before.places
+    count = provider.max_in_flight if seat is None else seat.part(provider.max_in_flight)
+    return Places(name, count, provider.queue_s)
 
 
 def _credentials(provider: ProviderSettings) -> Credentials:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from proxy.admin.reload import Reload
 from ratelimit.store.address import Address
 
 
@@ -14,9 +15,11 @@ class Seat:
         number: of this process, from 0.
         of: how many there are.
         store_address: of the embedded store that a supervisor runs for all; `None`: this process runs its own.
+        reload: reads the configuration anew, for all processes.
         exposition: the metrics of all processes, in Prometheus' text format; `None`: there is this one only.
     """
 
+    reload: Reload
     number: int = 0
     of: int = 1
     store_address: Address | None = None

@@ -8,6 +8,7 @@ from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
@@ -23,8 +24,10 @@ from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.holding import Holding, OutputLimits
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
-from proxy.exchange.run import ClientPatience, Exchange
+from proxy.exchange.micro_call import MicroCalls
+from proxy.exchange.run import Classifying, ClientPatience, Exchange
 from proxy.exchange.settle import Settlement
+from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.keys import ProviderKeys
 from proxy.http.door import Door
@@ -54,11 +57,22 @@ class Serving:
     app: Door
 
 
-def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: str | None) -> Serving:
-    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves."""
+def serving_of(
+    loaded: Loaded,
+    core: Core,
+    kept: Kept,
+    seat: Seat,
+    *,
+    sandbox_url: str | None,
+    before: Providers | None = None,
+) -> Serving:
+    """Put a configuration together; nothing of `core` is changed by it. To be called on the loop that serves.
+
+    `before`: the providers of the configuration that is served now.
+    """
     settings = loaded.settings
     catalogue = from_settings(settings)
-    providers = providers_of(settings, sandbox_url, seat)
+    providers = providers_of(settings, sandbox_url, seat, before)
     keys = keys_of(settings, providers)
     board = Board(
         core.health,
@@ -77,7 +91,7 @@ def serving_of(loaded: Loaded, core: Core, kept: Kept, seat: Seat, sandbox_url: 
         for prefix in _PREFIXES
     }
     door = Door(
-        Router(routes_of(settings, core, catalogue, board, calls), redirect_slashes=False),
+        Router(routes_of(settings, core, catalogue, board, calls, exchange), redirect_slashes=False),
         calls,
         core.lookup,
         admin_key_digest=kept.admin_key_digest,
@@ -112,34 +126,80 @@ def exchange_of(
         core.metrics,
         wall_clock_s=core.wall_clock_s,
     )
+    dispatch = Dispatch(
+        core.transport,
+        lanes,
+        Patience(settings.routing.retries, settings.routing.deadline_s),
+        core.health,
+        board,
+    )
     output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
     if settings.redis.on_outage == "lease":
         core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    classifying = Classifying(
+        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+        Steering(
+            core.conversations,
+            catalogue,
+            min_confidence=settings.routing.classifier.min_confidence,
+            wall_clock_s=core.wall_clock_s,
+        ),
+        micro_calls_of(settings, core, catalogue, dispatch, lanes),
+    )
     return Exchange(
         catalogue,
         admissions,
         Holding(catalogue, admissions, core.guesses, output_limits),
-        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+        classifying,
         lanes,
-        Dispatch(
-            core.transport,
-            lanes,
-            Patience(settings.routing.retries, settings.routing.deadline_s),
-            core.health,
-            board,
-        ),
+        dispatch,
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-        min_confidence=settings.routing.classifier.min_confidence,
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def micro_calls_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, lanes: Lanes
+) -> MicroCalls | None:
+    """Who is asked where rules and scorer do not know; nobody, where none is configured or its provider is off."""
+    classifier = settings.routing.classifier
+    model = catalogue.models.get(classifier.micro_model or "")
+    if model is None:
+        return None
+    return MicroCalls(
+        model,
+        dispatch,
+        lanes,
+        core.memory,
+        core.micro_verdicts,
+        core.digests,
+        core.metrics,
+        core.guesses,
+        timeout_s=classifier.micro_timeout_ms / 1000,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
     )
 
 
 def routes_of(
-    settings: Settings, core: Core, catalogue: Catalogue, board: Board, calls: Mapping[str, Call]
+    settings: Settings,
+    core: Core,
+    catalogue: Catalogue,
+    board: Board,
+    calls: Mapping[str, Call],
+    exchange: Exchange,
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
+    classifying = ClassifyDesk(
+        exchange.classifying.judge,
+        exchange.classifying.micro,
+        catalogue,
+        Settlement(core.metrics, core.log).classified,
+        min_confidence=settings.routing.classifier.min_confidence,
+        clock=core.clock,
+    )
     own = Account(core.reservations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)
@@ -161,7 +221,9 @@ def routes_of(
             core.directory,
             core.store,
             core.books,
+            classifying,
             HealthDesk(core.health, board),
+            reload=core.reload,
             default_limits=settings.limits.defaults.named(),
         ),
     ]

@@ -159,14 +159,14 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--url` and `--admin-key`, and call it with the API they lead to."""
 
     @click.option(
-        "--url", default=DEFAULT_URL, show_default=True, callback=_checked_url, help="Where the gateway is."
+        "--url", default=DEFAULT_URL, show_default=True, callback=checked_url, help="Where the gateway is."
     )
     @click.option(
         "--admin-key",
         envvar="HEADGATE_ADMIN_KEY",
         required=True,
         show_envvar=True,
-        callback=_checked_key,
+        callback=checked_key,
         help="Better given in the environment: arguments can be seen by others.",
     )
     @wraps(command)
@@ -179,7 +179,8 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _checked_url(_: click.Context, __: click.Parameter, text: str) -> str:
+def checked_url(_: click.Context, __: click.Parameter, text: str) -> str:
+    """A callback for the address of a gateway."""
     url = text.rstrip("/")
     try:
         parts = urlsplit(url)
@@ -195,7 +196,8 @@ def _checked_url(_: click.Context, __: click.Parameter, text: str) -> str:
     return url
 
 
-def _checked_key(_: click.Context, __: click.Parameter, text: str) -> str:
+def checked_key(_: click.Context, __: click.Parameter, text: str) -> str:
+    """A callback for an admin key."""
     key = text.strip()
     # Not repeated in the message.
     if not key or not all("!" <= character <= "~" for character in key):

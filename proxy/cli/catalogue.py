@@ -224,13 +224,12 @@ async def _lists(loaded: Loaded) -> dict[str, frozenset[str] | str | None]:
     from providers.model_lists import model_list
     from providers.types import UpstreamError
     from proxy.assembly.providers import providers_of
-    from proxy.assembly.seat import Seat
     from proxy.exchange.upstream.listing import list_models
     from proxy.exchange.upstream.transport import Transport
 
     declared = loaded.settings.providers
     outside = {name: each for name, each in declared.items() if each.adapter != "sandbox"}
-    providers = providers_of(loaded.settings.model_copy(update={"providers": outside}), None, Seat())
+    providers = providers_of(loaded.settings.model_copy(update={"providers": outside}), None)
     transport = Transport()
 
     async def ask(name: str) -> frozenset[str] | str | None:

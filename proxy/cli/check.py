@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
-from proxy.cli.configuration import WRONG_CONFIGURATION, read, show
+from proxy.cli.configuration import WRONG_CONFIGURATION, show, source
 from proxy.settings.problems import ConfigError, Problem
 
 
@@ -18,7 +18,7 @@ from proxy.settings.problems import ConfigError, Problem
 def check(config: Path | None, *, as_json: bool) -> None:
     """Report every problem of a configuration, with its path. Exit code 0 when there is none, else 2."""
     try:
-        loaded = read(config, {})
+        loaded = source(config, {}).read()
     except ConfigError as error:
         if as_json:
             click.echo(orjson.dumps({"ok": False, "problems": _rows(error.problems)}))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from proxy.cli.channel import Channel
 from proxy.cli.messages import Start
+from proxy.settings.load import Loaded
 from proxy.telemetry.figures import Family
 
 _ONE: Final = b"c"
@@ -20,16 +21,19 @@ class Child:
 
     Attributes:
         number: its place among the workers.
+        loaded: the configuration that it serves, or will when it is up.
         up: it takes connections.
         reasons: why it is not ready, as it last said.
         figures: its metrics, as it last said.
+        process: `None` until it runs.
         problem: why it could not start, in an operator's words.
     """
 
-    def __init__(self, number: int, door: socket.socket) -> None:
+    def __init__(self, number: int, loaded: Loaded, door: socket.socket) -> None:
         self.number = number
+        self.loaded = loaded
         self._door = door
-        self._process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | None = None
         self.channel: Channel
         self.up = False
         self.reasons: tuple[str, ...] = ()
@@ -38,12 +42,8 @@ class Child:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    async def started(self, process: asyncio.subprocess.Process) -> None:
-        """The process runs."""
-        self._process = process
+        assert self.process is not None
+        return self.process.pid
 
     async def ended(self) -> str:
         """Wait until it has ended and all that it said is heard.
@@ -51,8 +51,8 @@ class Child:
         Returns:
             How: `code 1`, `SIGKILL`.
         """
-        assert self._process is not None
-        code = await self._process.wait()
+        assert self.process is not None
+        code = await self.process.wait()
         self.up = False
         await self.channel.lost.wait()
         self._door.close()
@@ -68,8 +68,8 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
 
 
 async def start_child(
@@ -81,7 +81,7 @@ async def start_child(
     control, its_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     door, its_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     door.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    child = Child(start.number, door)
+    child = Child(start.number, start.loaded, door)
     child.channel = Channel(
         lambda subject, content: heard(child, subject, content),
         lambda subject, content: asked(child, subject, content),
@@ -89,7 +89,7 @@ async def start_child(
     await child.channel.open(control)
     descriptors = (its_control.fileno(), its_door.fileno())
     try:
-        process = await asyncio.create_subprocess_exec(
+        child.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "proxy.cli.worker", *map(str, (*descriptors, os.getpid()))),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -99,6 +99,5 @@ async def start_child(
     finally:
         its_control.close()
         its_door.close()
-    await child.started(process)
     child.channel.tell("start", start)
     return child

@@ -1,9 +1,9 @@
-"""`headgate classify`: what would this request be taken for? Nothing is called, nothing is started."""
+"""`headgate classify`: what would this request be taken for? Without `--micro` nothing is called."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 import orjson
@@ -13,11 +13,21 @@ from classifiers.cascade import THRESHOLDS, Cascade, Thresholds, entry, settled
 from classifiers.scorer import Scorer, load
 from classifiers.types import Ask, Verdict
 from proxy.assembly.classifiers import own_rules
+from proxy.cli.api import DEFAULT_URL, Api, checked_key, checked_url
 from proxy.cli.configuration import read_or_exit
 from proxy.settings.schema import DEFAULT_MODES, Settings
 
 _COLUMNS: Final = ("id", "complexity", "task_type", "domain", "confidence", "source", "rule", "tier")
 _WIDTHS: Final = (18, 10, 12, 16, 10, 8, 24, 10)
+
+
+Row = dict[str, Any]
+
+
+class _Request(NamedTuple):
+    name: str
+    messages: list[Mapping[str, Any]]
+    tools: list[Any]
 
 
 @click.command()
@@ -30,33 +40,83 @@ _WIDTHS: Final = (18, 10, 12, 16, 10, 8, 24, 10)
 )
 @click.option("--mode", default="balanced", show_default=True, help="Whose tier is shown.")
 @click.option("--config", type=click.Path(path_type=Path), help="For own rules, modes and min_confidence.")
+@click.option(
+    "--micro", is_flag=True, help="Let a running gateway ask its micro-classifier, too; that costs money."
+)
+@click.option(
+    "--url", default=DEFAULT_URL, show_default=True, callback=checked_url, help="With --micro: where it is."
+)
+@click.option(
+    "--admin-key", envvar="HEADGATE_ADMIN_KEY", show_envvar=True, help="With --micro: its admin key."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--scores", is_flag=True, help="Add the scorer's difficulty (0 to 1) and its probabilities.")
 def classify(
-    text: str | None, path: Path | None, mode: str, config: Path | None, *, as_json: bool, scores: bool
+    text: str | None,
+    path: Path | None,
+    mode: str,
+    config: Path | None,
+    url: str,
+    admin_key: str | None,
+    *,
+    micro: bool,
+    as_json: bool,
+    scores: bool,
 ) -> None:
     """Show the verdict on TEXT, or on every line of a file, by rules and scorer."""
     if (text is None) == (path is None):
         raise click.UsageError("give a text or --file, one of the two")
+    if micro and (config is not None or scores):
+        raise click.UsageError("--micro asks a gateway, which has its own configuration and shows no scores")
+    row_of = _asked_of(url, admin_key, mode) if micro else _judged(config, mode, scores=scores)
+    one = _Request("1", [{"role": "user", "content": text}], [])
+    out = sys.stdout.buffer
+    if not as_json:
+        click.secho(_line(_COLUMNS), bold=True)
+    for request in (one,) if path is None else _requests(path):
+        row = row_of(request)
+        if as_json:
+            out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            out.flush()
+        else:
+            click.echo(_line([*row.values()]))
+
+
+def _judged(config: Path | None, mode: str, *, scores: bool) -> Callable[[_Request], Row]:
+    """Judge here: nothing is called."""
     settings = read_or_exit(config, {}).settings
     tiers = _tiers(settings, mode)
     classifier = settings.routing.classifier
     scorer = load()
     cascade = Cascade(own_rules(classifier), scorer)
     thresholds = THRESHOLDS.get(mode, Thresholds())
-    rows = [("1", looked_at([{"role": "user", "content": text}]))] if path is None else _asks(path)
-    out = sys.stdout.buffer
-    if not as_json:
-        click.secho(_line(_COLUMNS), bold=True)
-    for name, ask in rows:
+
+    def row_of(request: _Request) -> Row:
+        ask = looked_at(request.messages, len(request.tools))
         verdict = settled(cascade.judge(ask, thresholds))
-        row = _row(name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
-        if scores:
-            row |= _scores(scorer, ask)
-        if as_json:
-            out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        else:
-            click.echo(_line([*row.values()]))
+        row = _row(request.name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
+        return row | _scores(scorer, ask) if scores else row
+
+    return row_of
+
+
+def _asked_of(url: str, admin_key: str | None, mode: str) -> Callable[[_Request], Row]:
+    """Let a gateway judge, its micro-classifier included."""
+    if admin_key is None:
+        raise click.UsageError("--micro needs --admin-key, or HEADGATE_ADMIN_KEY in the environment")
+    api = Api(url, checked_key(click.get_current_context(), click.Option(["--admin-key"]), admin_key))
+
+    def row_of(request: _Request) -> Row:
+        body = {
+            "id": request.name,
+            "messages": request.messages,
+            "tools": request.tools,
+            "mode": mode,
+            "micro": True,
+        }
+        return api.call("POST", "/admin/v1/classify", body)
+
+    return row_of
 
 
 def _tiers(settings: Settings, mode: str) -> Sequence[str]:
@@ -67,14 +127,14 @@ def _tiers(settings: Settings, mode: str) -> Sequence[str]:
     return modes[mode]
 
 
-def _asks(path: Path) -> Iterator[tuple[str, Ask]]:
+def _requests(path: Path) -> Iterator[_Request]:
     with click.open_file(str(path), "rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                yield _ask(line, number)
+                yield _request(line, number)
 
 
-def _ask(line: bytes, number: int) -> tuple[str, Ask]:
+def _request(line: bytes, number: int) -> _Request:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -87,7 +147,7 @@ def _ask(line: bytes, number: int) -> tuple[str, Ask]:
     if not isinstance(messages, list) or not all(isinstance(each, Mapping) for each in messages):
         raise click.ClickException(f'line {number}: needs "prompt", a text, or "messages", a list of objects')
     tools = row.get("tools")
-    return str(row.get("id", number)), looked_at(messages, len(tools) if isinstance(tools, list) else 0)
+    return _Request(str(row.get("id", number)), messages, tools if isinstance(tools, list) else [])
 
 
 def _row(name: str, verdict: Verdict, tier: str) -> dict[str, Any]:

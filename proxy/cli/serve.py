@@ -10,11 +10,12 @@ from typing import Any, Final, NoReturn
 import click
 
 from proxy.assembly.kept import Kept, kept
-from proxy.cli.configuration import read_or_exit, show
+from proxy.cli.configuration import loaded_or_exit, show, source
 from proxy.cli.process import FAILED, loop_factory
 from proxy.http.server import BACKLOG
 from proxy.routing.catalogue.load import from_settings
 from proxy.settings.load import Loaded
+from proxy.settings.reload import Source
 from proxy.telemetry import log as logs
 from ratelimit.store.errors import AddressError, EmbeddedServerError, StoreRefused
 
@@ -31,7 +32,8 @@ _INTERRUPTED: Final = 130
 def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Start the gateway. Prints its address, models and, on a laptop, a working key; logs go to standard error."""
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
-    loaded = read_or_exit(config, {name: value for name, value in flags.items() if value is not None})
+    of = source(config, {name: value for name, value in flags.items() if value is not None})
+    loaded = loaded_or_exit(of)
     show("warning", loaded.warnings)
     show("not yet active", loaded.inactive)
     settings = loaded.settings
@@ -44,7 +46,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         _fail(f"the data directory {settings.server.data_dir} cannot be used: {problem.strerror}")
     run = _alone if settings.server.workers == 1 else _with_workers
     try:
-        run(loaded, keys, listener, ops_listener, log)
+        run(of, loaded, keys, listener, ops_listener, log)
     except (StoreRefused, EmbeddedServerError, AddressError) as problem:
         _fail(str(problem))
     except KeyboardInterrupt:
@@ -52,18 +54,28 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
 
 
 def _alone(
-    loaded: Loaded, keys: Kept, listener: socket.socket, ops_listener: socket.socket | None, log: Any
+    of: Source,
+    loaded: Loaded,
+    keys: Kept,
+    listener: socket.socket,
+    ops_listener: socket.socket | None,
+    log: Any,
 ) -> None:
     from proxy.cli.single import serve_alone
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(
-            serve_alone(loaded, keys, listener, ops_listener, log, lambda: _greet(loaded, keys, listener))
+            serve_alone(of, loaded, keys, listener, ops_listener, log, lambda: _greet(loaded, keys, listener))
         )
 
 
 def _with_workers(
-    loaded: Loaded, keys: Kept, listener: socket.socket, ops_listener: socket.socket | None, log: Any
+    of: Source,
+    loaded: Loaded,
+    keys: Kept,
+    listener: socket.socket,
+    ops_listener: socket.socket | None,
+    log: Any,
 ) -> None:
     from proxy.cli.supervised import store_for_all, supervise
     from proxy.cli.supervisor import WorkersFailed
@@ -73,6 +85,7 @@ def _with_workers(
         try:
             runner.run(
                 supervise(
+                    of,
                     loaded,
                     keys,
                     address,

@@ -8,14 +8,17 @@ from proxy.app import Gateway
 from proxy.assembly.kept import Kept
 from proxy.assembly.seat import Seat
 from proxy.cli.process import spare_the_collector
+from proxy.cli.reloading import BY_ADMIN, Reloader
 from proxy.cli.stopping import Stopping
 from proxy.http.server import HttpServer
 from proxy.settings.load import Loaded
+from proxy.settings.reload import Reloaded, Source
 from proxy.web.ops import ops_serving
 from proxy.web.probes import DRAINING
 
 
 async def serve_alone(
+    source: Source,
     loaded: Loaded,
     kept: Kept,
     listener: socket.socket,
@@ -24,7 +27,12 @@ async def serve_alone(
     listening: Callable[[], None],
 ) -> None:
     """Serve until a signal ends it. `listening` is called when requests are taken."""
-    gateway = Gateway(loaded, log, kept, Seat())
+
+    async def reload() -> Reloaded:
+        return await reloader.reload(BY_ADMIN)
+
+    gateway = Gateway(loaded, log, kept, Seat(reload))
+    reloader = Reloader(source, loaded, gateway, log)
     server = HttpServer(gateway)
     stopping = Stopping()
     async with gateway.running(), server.running():
@@ -33,7 +41,8 @@ async def serve_alone(
         async with ops_serving(ops_listener, lambda: gateway.readiness.reasons, gateway.exposition):
             listening()
             spare_the_collector()
-            await stopping.asked.wait()
+            async with reloader.heeding():
+                await stopping.asked.wait()
             settings = gateway.serving.loaded.settings.server
             log.info("stopping", lame_duck_s=settings.lame_duck_s, drain_s=settings.drain_s)
             gateway.readiness.unready(DRAINING)

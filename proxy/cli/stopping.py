@@ -1,10 +1,7 @@
-"""What signals ask for: to stop in good order, to skip the lame duck, to end at once, to reload."""
+"""What signals ask for: to stop in good order, to skip the lame duck, to end at once."""
 
 import asyncio
 import signal
-from typing import Final
-
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopping:

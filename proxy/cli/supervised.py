@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from proxy.assembly.kept import Kept
+from proxy.cli.reloading import BY_ADMIN, Reloader
 from proxy.cli.stopping import Stopping
 from proxy.cli.supervisor import Supervisor
 from proxy.settings.load import Loaded
+from proxy.settings.reload import Reloaded, Source
 from proxy.web.ops import ops_serving
 from ratelimit.store.address import Address, parse_address
 from ratelimit.store.embedded import EmbeddedServer
@@ -30,6 +32,7 @@ def store_for_all(loaded: Loaded, stack: ExitStack) -> Address | None:
 
 
 async def supervise(
+    source: Source,
     loaded: Loaded,
     kept: Kept,
     store_address: Address | None,
@@ -43,9 +46,17 @@ async def supervise(
     Raises:
         WorkersFailed: a worker did not start, or workers do not stay up.
     """
+
+    async def reload() -> Reloaded:
+        return await reloader.reload(BY_ADMIN)
+
     stopping = Stopping()
     stopping.heed_signals()
-    supervisor = Supervisor(loaded, kept, store_address, listener, log)
-    async with ops_serving(ops_listener, lambda: supervisor.reasons, supervisor.exposition):
+    supervisor = Supervisor(loaded, kept, store_address, listener, reload, log)
+    reloader = Reloader(source, loaded, supervisor, log)
+    async with (
+        ops_serving(ops_listener, lambda: supervisor.reasons, supervisor.exposition),
+        reloader.heeding(),
+    ):
         await supervisor.run(stopping, listening)
     log.info("stopped")

@@ -14,12 +14,14 @@ from typing import Any, Final
 
 from prometheus_client import ProcessCollector
 
+from proxy.admin.reload import Reload
 from proxy.assembly.kept import Kept
 from proxy.cli.channel import ChannelLost
 from proxy.cli.child import Child, start_child
 from proxy.cli.messages import Start
 from proxy.cli.stopping import Stopping
 from proxy.settings.load import Loaded
+from proxy.settings.problems import ConfigError, Problem
 from proxy.telemetry.figures import Family, counted, exposition, figures_of, merged
 from proxy.web.probes import DRAINING, STARTING
 from ratelimit.store.address import Address
@@ -32,6 +34,7 @@ _PAUSE_MAX_S: Final = 4.0
 _ACCEPTED_AT_ONCE: Final = 64
 _RETRY_S: Final = 0.02
 _FIGURES_S: Final = 2.0
+_PREPARE_S: Final = 30.0
 _END_S: Final = 10.0
 """Beyond `drain_s`, for what is ended early, for settlements and for closing."""
 
@@ -44,8 +47,17 @@ class Supervisor:
     """The workers of one gateway. Use it on one event loop, in the main thread."""
 
     def __init__(
-        self, loaded: Loaded, kept: Kept, store_address: Address | None, listener: socket.socket, log: Any
+        self,
+        loaded: Loaded,
+        kept: Kept,
+        store_address: Address | None,
+        listener: socket.socket,
+        reload: Reload,
+        log: Any,
     ) -> None:
+        """`reload`: reads the configuration anew and serves it, by way of `prepare` and `commit`."""
+        self._reload = reload
+        self._prepared: tuple[Loaded, list[Child]] | None = None
         self._loaded = loaded
         self._kept = kept
         self._store_address = store_address
@@ -166,6 +178,7 @@ class Supervisor:
         match subject:
             case "up":
                 child.up = True
+                self._bring_up_to_date(child)
                 self._now_up()
             case "leaving":
                 child.up = False
@@ -185,7 +198,51 @@ class Supervisor:
     async def _asked(self, _: Child, subject: str, __: Any) -> Any:
         if subject == "exposition":
             return await self.exposition()
+        if subject == "reload":
+            return await self._reload()
         raise ValueError(subject)
+
+    # Another configuration, for all workers or for none.
+
+    async def prepare(self, loaded: Loaded) -> None:
+        """Let every worker make ready for it.
+
+        Raises:
+            ConfigError: one of them cannot.
+        """
+        self._prepared = loaded, self._up()
+        answers = await asyncio.gather(
+            *(child.channel.ask("prepare", loaded, limit_s=_PREPARE_S) for child in self._prepared[1]),
+            return_exceptions=True,
+        )
+        for child, failure in zip(self._prepared[1], answers, strict=True):
+            if isinstance(failure, TimeoutError):
+                problem = Problem(f"worker {child.number}", f"it was not ready within {_PREPARE_S:g} s")
+                raise ConfigError((problem,)) from failure
+            if isinstance(failure, BaseException) and not isinstance(failure, ChannelLost):
+                raise failure  # one that is gone gets it at its next start
+
+    async def commit(self) -> None:
+        """Serve it everywhere. A worker that cannot say that it does is ended: another one will."""
+        assert self._prepared is not None
+        (loaded, children), self._prepared = self._prepared, None
+        self._loaded = loaded
+        for child in children:
+            child.loaded = loaded
+        answers = await asyncio.gather(
+            *(child.channel.ask("commit", limit_s=_PREPARE_S) for child in children), return_exceptions=True
+        )
+        for child, failure in zip(children, answers, strict=True):
+            if isinstance(failure, BaseException):
+                child.signal(signal.SIGKILL)
+        for child in self._up():
+            self._bring_up_to_date(child)
+
+    def _bring_up_to_date(self, child: Child) -> None:
+        """What was starting meanwhile has another configuration."""
+        if child.loaded is not self._loaded:
+            child.loaded = self._loaded
+            child.channel.tell("serve", self._loaded)
 
     def _up(self) -> list[Child]:
         return [child for child in self._children.values() if child.up]

@@ -20,6 +20,8 @@ from proxy.cli.messages import Start
 from proxy.cli.process import FAILED, loop_factory, spare_the_collector
 from proxy.cli.stopping import Stopping
 from proxy.http.server import HttpServer
+from proxy.settings.load import Loaded
+from proxy.settings.reload import Reloaded
 from proxy.telemetry import log as logs
 from proxy.web.probes import DRAINING
 from ratelimit.store.errors import AddressError, StoreRefused
@@ -31,6 +33,8 @@ _READY_S: Final = 0.1
 _FIGURES_EVERY: Final = 10
 """How many looks at readiness come to one report of figures."""
 _EXPOSITION_S: Final = 5.0
+_RELOAD_S: Final = 90.0
+"""Above what the supervisor waits for its workers."""
 
 
 class _Worker:
@@ -40,8 +44,9 @@ class _Worker:
         self._door = door
         self._log = log
         self._stopping = Stopping()
+        self._tasks: list[asyncio.Task[None]] = []
         self._channel = Channel(self._heard, self._asked)
-        seat = Seat(start.number, start.of, start.store_address, self._exposition)
+        seat = Seat(self._reload, start.number, start.of, start.store_address, self._exposition)
         self._gateway = Gateway(start.loaded, log, start.kept, seat)
         self._server = HttpServer(self._gateway)
 
@@ -67,7 +72,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._door, self._take)
         spare_the_collector()
-        tasks = [loop.create_task(self._report()), loop.create_task(self._follow())]
+        self._tasks += [loop.create_task(self._report()), loop.create_task(self._follow())]
         self._channel.tell("up")
         await self._stopping.closing.wait()
         loop.remove_reader(self._door)
@@ -77,7 +82,7 @@ class _Worker:
         ended_early = await self._server.close(drain_s, at_once=self._stopping.at_once)
         if ended_early:
             self._log.info("requests were ended early", count=ended_early, worker=self._start.number)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
         self._channel.tell("figures", self._gateway.metrics.figures())
 
@@ -85,6 +90,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # reloading is the supervisor's business
 
     def _leave(self) -> None:
         """Whoever wants this worker alone to end gets its streams ended well; another one takes its place."""
@@ -125,7 +131,11 @@ class _Worker:
         self._stopping.closing.set()
         self._stopping.at_once.set()
 
-    def _heard(self, subject: str, _: Any) -> None:
+    def _heard(self, subject: str, content: Any) -> None:
+        if subject == "serve":
+            task = asyncio.get_running_loop().create_task(self._serve_another(content))
+            self._tasks.append(task)
+            return
         acts: Mapping[str, Callable[[], None]] = {
             "lame": self._lame,
             "drain": self._stopping.closing.set,
@@ -137,10 +147,23 @@ class _Worker:
         self._gateway.readiness.unready(DRAINING)
         self._server.lame()
 
-    async def _asked(self, subject: str, _: Any) -> Any:
+    async def _asked(self, subject: str, content: Any) -> Any:
         if subject == "figures":
             return self._gateway.metrics.figures()
+        if subject == "prepare":
+            return await self._gateway.prepare(content)
+        if subject == "commit":
+            return await self._gateway.commit()
         raise ValueError(subject)
+
+    async def _serve_another(self, loaded: Loaded) -> None:
+        """It came while this worker was starting; the others serve it already."""
+        await self._gateway.prepare(loaded)
+        await self._gateway.commit()
+
+    async def _reload(self) -> Reloaded:
+        answer: Reloaded = await self._channel.ask("reload", limit_s=_RELOAD_S)
+        return answer
 
     async def _exposition(self) -> bytes:
         answer: bytes = await self._channel.ask("exposition", limit_s=_EXPOSITION_S)

@@ -175,14 +175,31 @@ class Admissions:
         )
 
     def settle(
-        self, admission: Admission, request_id: str, *, tokens: int, microusd: int, row: Row = NO_ROW
+        self,
+        admission: Admission,
+        request_id: str,
+        *,
+        tokens: int,
+        microusd: int,
+        row: Row = NO_ROW,
+        served: bool = True,
     ) -> None:
-        """Charge what the request used and give back the rest. Never waits."""
+        """Charge what the request used and give back the rest. Never waits.
+
+        Args:
+            served: false where it was refused after its first step: it does not count as a request.
+        """
         counts_for = admission.account
         if admission.held:
             self._settler.settle(
                 Settlement(
-                    counts_for, request_id, tokens, microusd, admitted_us=admission.admitted_us, row=row
+                    counts_for,
+                    request_id,
+                    tokens,
+                    microusd,
+                    "held" if served else "unserved",
+                    admitted_us=admission.admitted_us,
+                    row=row,
                 )
             )
         else:

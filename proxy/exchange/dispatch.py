@@ -119,17 +119,15 @@ class Dispatch:
         record = job.record
         plan = record.plan
         assert plan is not None
+        chosen, tier = self._lanes.chosen, plan.tier
         return Ways(
-            [
-                Way(attempt, lane)
-                for attempt in plan.attempts
-                for lane in self._lanes.chosen(
-                    attempt.backend,
-                    customer_id=record.customer_id,
-                    tier=plan.tier,
-                    request_id=record.request_id,
-                )
-            ],
+            plan.attempts,
+            lambda attempt: chosen(
+                attempt.backend,
+                customer_id=record.customer_id,
+                tier=tier,
+                request_id=record.request_id,
+            ),
             self._health,
             self._board.has_room,
             prompt_tokens=len(job.request.raw) // BYTES_PER_TOKEN + 1,
@@ -249,6 +247,8 @@ class Dispatch:
                 stopped()
                 relay.stop(UpstreamError("overloaded", STOPPING))
                 raise
+            if relay.slowed:
+                job.record.tries[-1].slowed = True
             if not ending.stale or fresh:
                 return ending
             fresh = True

@@ -22,7 +22,7 @@ from proxy.exchange.guesses import Guesses
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Catalogue, Model
 from proxy.routing.policy import Attempt, mode_of
-from ratelimit.limits.types import Room
+from ratelimit.limits.types import Account, Room
 
 _UNPRICED: Final = (
     "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
@@ -52,21 +52,34 @@ class Holding:
         self._guesses = guesses
         self._limits = limits
 
+    def account(self, request: Canonical, arrival: Arrival) -> Account:
+        """What the request counts for."""
+        asked = request.model
+        return self._admissions.account(arrival.subject, asked, mode_of(asked, self._catalogue) or asked)
+
     async def hold(
-        self, request: Canonical, arrival: Arrival, record: Record, *, streams: bool
+        self,
+        request: Canonical,
+        arrival: Arrival,
+        record: Record,
+        *,
+        streams: bool,
+        earlier: Admission | None = None,
     ) -> tuple[Canonical, Admission]:
         """Hold what the request may use; with the limit of its answer, where money depends on there being one.
 
         Args:
             streams: the operation gives an answer that may be limited.
+            earlier: what it was admitted with before, to be judged; this comes on top.
 
         Raises:
             Refused: a limit is in the way, or what it may cost is not known.
         """
-        asked = request.model
-        account = self._admissions.account(arrival.subject, asked, mode_of(asked, self._catalogue) or asked)
+        account = self.account(request, arrival)
         if not account.limited:
-            return request, await self._admissions.admit(account, arrival.request_id, NOTHING)
+            return request, await self._admissions.admit(
+                account, arrival.request_id, NOTHING, earlier=earlier
+            )
         assert record.plan is not None
         if account.dollars:
             priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
@@ -85,7 +98,11 @@ class Holding:
             held = Bound(0, 0, asked_for.expected())
         shrinks = self._limits.shrink and account.hard and output_tokens > LEAST_OUTPUT_TOKENS
         admission = await self._admissions.admit(
-            account, arrival.request_id, held, smaller=asked_for.within if shrinks else None
+            account,
+            arrival.request_id,
+            held,
+            earlier=earlier,
+            smaller=asked_for.within if shrinks else None,
         )
         if admission.output_tokens is not None:
             request = with_output_limit(request, admission.output_tokens)

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from classifiers.asking.messages import looked_at
 from classifiers.cascade import THRESHOLDS, Cascade, Thresholds
+from classifiers.looping import Loop, looping
 from classifiers.types import Ask, Undecided
 from classifiers.types import Verdict as Judged
 from proxy.routing.policy import UNDECIDED, Verdict
@@ -35,6 +36,7 @@ class Judgement(NamedTuple):
         ask: the last real ask of the user; empty where there is none.
         verdict: of rules and scorer, or undecided.
         left_open: where a micro-classifier may decide; `None` where none is asked.
+        loop: how the conversation goes in circles; `None` where it does not.
     """
 
     mode: str
@@ -42,6 +44,7 @@ class Judgement(NamedTuple):
     ask: Ask
     verdict: Verdict
     left_open: Undecided | None = None
+    loop: Loop | None = None
 
 
 class Judge:
@@ -57,14 +60,17 @@ class Judge:
         """The judgement of a request with these `members` (OpenAI's vocabulary). Never fails: a fault is undecided."""
         ask = NOTHING_ASKED
         try:
-            ask = looked_at(_messages(members), _count(members.get("tools")))
+            messages = _messages(members)
+            ask = looked_at(messages, _count(members.get("tools")))
+            loop = looping(messages) if ask.facts.tool_steps else None
             judged = self._cascade.judge(ask, thresholds(mode, tiers))
         except Exception as fault:  # noqa: BLE001 - a verdict is a convenience: no fault of ours in it may fail a request
             self._mishap(fault)
             return Judgement(mode, tiers, ask, UNDECIDED)
         if isinstance(judged, Undecided):
-            return Judgement(mode, tiers, ask, spoken(judged.fallback), judged)
-        return Judgement(mode, tiers, ask, spoken(judged))
+            left_open = judged if ask.text else None  # of nothing there is nothing to ask
+            return Judgement(mode, tiers, ask, spoken(judged.fallback), left_open, loop)
+        return Judgement(mode, tiers, ask, spoken(judged), None, loop)
 
     def _mishap(self, fault: Exception) -> None:
         self._mishaps.unclassified("fault")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -13,6 +13,8 @@ from proxy.routing.policy import Attempt, Plan
 
 _MICRO: Final = 1_000_000
 
+Kind = Literal["answer", "stage", "hedge", "micro"]
+
 
 @dataclass(slots=True)
 class Try:
@@ -20,8 +22,9 @@ class Try:
 
     `outcome` is empty while it runs; `cost_microusd` is `None` when its price is unknown; `dropped` names members
     of the request that this backend does not take and that do not change the answer; `tokens` are those that
-    it is billed for, `usage` says of which kinds; `None` when it is billed nothing;
-    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none.
+    it is billed for, `usage` says of which kinds; `None` when it is billed nothing; `kind` is what it was for;
+    `sent_s` is when it was sent, 0 before; `provider_key_id` is opaque, empty where there is none;
+    `slowed`: the client kept the provider waiting.
     """
 
     attempt: Attempt
@@ -32,15 +35,17 @@ class Try:
     cost_microusd: int | None = 0
     dropped: tuple[str, ...] = ()
     tokens: int = 0
+    kind: Kind = "answer"
     usage: Usage | None = None
     provider_key_id: str = ""
     sent_s: float = 0.0
+    slowed: bool = False
 
     def public(self) -> dict[str, Any]:
         """As it stands in `attempts`."""
         return {
             "backend": self.attempt.backend.id,
-            "kind": "answer",
+            "kind": self.kind,
             "outcome": self.outcome,
             "status": self.status,
             "ms": round(self.elapsed_s * 1000),
@@ -129,6 +134,17 @@ class Record:
         """The running attempt has failed; `usage` is what it is billed for all the same."""
         self.end_try(error.kind, status=error.status, usage=usage)
 
+    def took(self, other: "Record", kind: Kind) -> None:
+        """What another record's attempts were for this request: they are billed and listed with its own."""
+        for each in other.tries:
+            each.kind = kind
+        self.tries += other.tries
+
+    @property
+    def answering(self) -> Attempt | None:
+        """The attempt at an answer that runs or ran last; `None` before the first."""
+        return next((each.attempt for each in reversed(self.tries) if each.kind != "micro"), None)
+
     @property
     def running(self) -> bool:
         """Whether an attempt is under way."""
@@ -201,10 +217,10 @@ class Record:
         """What every answer says of its way, for the attempt that runs or ran last."""
         plan = self.plan
         said = [(b"x-headgate-attempts", b"%d" % len(self.tries))]
-        if self.tries:
+        if (answering := self.answering) is not None:
             said += [
-                (b"x-headgate-model", self.current.model.encode()),
-                (b"x-headgate-provider", self.current.backend.provider.encode()),
+                (b"x-headgate-model", answering.model.encode()),
+                (b"x-headgate-provider", answering.backend.provider.encode()),
             ]
             if dropped := self.tries[-1].dropped:
                 said.append((b"x-headgate-dropped-params", ", ".join(dropped).encode()))
@@ -228,9 +244,10 @@ class Record:
             "headgate.total_ms": round((now - self.arrived_s) * 1000),
             "headgate.overhead_ms": self.overhead_ms(now),
         }
+        if (answering := self.answering) is not None:
+            fields["headgate.model"] = answering.model
+            fields["headgate.backend"] = answering.backend.id
         if self.tries:
-            fields["headgate.model"] = self.current.model
-            fields["headgate.backend"] = self.current.backend.id
             fields["headgate.provider_key"] = self.tries[-1].provider_key_id
             fields["headgate.cost_usd"] = usd(self.cost_microusd)
         if self.plan is not None:

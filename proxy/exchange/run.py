@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 from providers.dialects import Client, PlainClient
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
+from proxy.exchange.bounds import Bound
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
@@ -17,9 +18,10 @@ from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge, Judgement
 from proxy.exchange.lanes import Lanes
 from proxy.exchange.ledger_row import row_of, tags_of
+from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.record import Record
-from proxy.routing.affinity import entry
-from proxy.routing.catalogue.types import Catalogue
+from proxy.exchange.steering import Course, Steering, kept_verdict
+from proxy.routing.catalogue.types import Backend, Catalogue
 from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, plan
 from ratelimit.subjects.types import Subject
 
@@ -49,6 +51,23 @@ class ClientPatience:
     keep_alive_s: float
 
 
+class Classifying(NamedTuple):
+    """Who says what a request is, and what follows. `micro`: `None` where no model is configured for it."""
+
+    judge: Judge
+    steering: Steering
+    micro: MicroCalls | None
+
+
+@dataclass(slots=True)
+class _Held:
+    """What a request has been admitted with so far. `request`: once it is all that it may use. `course`: a mode's."""
+
+    admission: Admission | None = None
+    request: Canonical | None = None
+    course: Course | None = None
+
+
 class Exchange:
     """Serves completions. One per process, built at start."""
 
@@ -57,13 +76,12 @@ class Exchange:
         catalogue: Catalogue,
         admissions: Admissions,
         holding: Holding,
-        judge: Judge,
+        classifying: Classifying,
         lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
         patience: ClientPatience,
-        min_confidence: float,
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
@@ -71,8 +89,7 @@ class Exchange:
         self._planned = lru_cache(PLANS_KEPT)(
             lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
         )
-        self._judge = judge
-        self._min_confidence = min_confidence
+        self.classifying = classifying
         self._catalogue = catalogue
         self._admissions = admissions
         self._holding = holding
@@ -101,11 +118,13 @@ class Exchange:
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )
         self._settled.begun()
-        admission: Admission | None = None
+        held = _Held()
         try:
-            request, admission = await self._admitted(client, arrival, body, record)
+            request, admission = await self._admitted(client, arrival, body, record, held)
             await self._dispatched(client, arrival, request, admission, record, downstream)
         except Refused as refused:
+            if held.request is None and record.tries:  # what judging it has cost stays billed, and is said
+                refused.attempts = record.attempts()
             record.status, record.outcome = refused.status, refused.code
             if not downstream.started:
                 raise
@@ -124,22 +143,34 @@ class Exchange:
             raise
         finally:
             record.finished_s = self._clock()
-            if admission is not None:
-                self._admissions.settle(
-                    admission,
-                    record.request_id,
-                    tokens=record.tokens,
-                    microusd=record.cost_microusd or 0,
-                    row=row_of(record, self._wall_clock_s()),
-                )
-                self._holding.learn(request, record)
+            self._over(held, record)
             self._settled.settled(record)
             await downstream.close()
 
+    def _over(self, held: _Held, record: Record) -> None:
+        """Charge a request that was admitted; learn and remember what the next ones need."""
+        if held.admission is None:
+            return
+        self._admissions.settle(
+            held.admission,
+            record.request_id,
+            tokens=record.tokens,
+            microusd=record.cost_microusd or 0,
+            row=row_of(record, self._wall_clock_s()),
+            served=held.request is not None,
+        )
+        if held.request is not None:
+            self._holding.learn(held.request, record)
+            if held.course is not None and record.outcome == "ok":
+                self.classifying.steering.answered(held.course, record.current.backend.id, record.usage)
+
     async def _admitted(
-        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record
+        self, client: PlainClient, arrival: Arrival, body: bytes, record: Record, held: _Held
     ) -> tuple[Canonical, Admission]:
         """The request, its plan made and all that it may use held.
+
+        Args:
+            held: takes what it has been admitted with, on every way out.
 
         Raises:
             Refused: it cannot be read, planned or admitted.
@@ -149,14 +180,18 @@ class Exchange:
         except RequestError as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
-        chosen = self._plan(request, arrival.subject, client)
+        record.tags = tags_of(arrival.subject.tags, request.members)
+        held.course = await self._course(request, arrival, client, record, held)
+        chosen = self._plan(request, arrival.subject, held.course)
         if chosen.tier is not None:
             request = request._replace(named=False)
-        record.tags = tags_of(arrival.subject.tags, request.members)
         record.plan = self._lanes.fitting(
             chosen, request, client.operation, customer_id=arrival.subject.customer_id
         )
-        return await self._holding.hold(request, arrival, record, streams=client.operation != "embeddings")
+        held.request, held.admission = await self._holding.hold(
+            request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
+        )
+        return held.request, held.admission
 
     async def _dispatched(
         self,
@@ -190,18 +225,59 @@ class Exchange:
             downstream.start(200, headers + record.headers())
             downstream.end(answer)
 
-    def _plan(self, request: Canonical, subject: Subject, client: PlainClient) -> Plan:
+    async def _course(
+        self, request: Canonical, arrival: Arrival, client: PlainClient, record: Record, held: _Held
+    ) -> Course | None:
+        """Judge a mode's request, and steer it by its conversation; `None` for a model's.
+
+        Args:
+            record, held: take the attempts of a micro-classifier, and what was admitted for it.
+
+        Raises:
+            Refused: this key may not use the mode, or a limit is in the way of asking what the request is.
+        """
+        subject = arrival.subject
         judgement = self._judged(request) if client.operation != "embeddings" else None
         if judgement is None:
-            return self._planned_for(request.model, None, subject)
-        wanted = entry(judgement.verdict, judgement.tiers, self._min_confidence)
-        return self._planned_for(request.model, wanted.tier, subject)._replace(
-            verdict=judgement.verdict, raised=wanted.raised
-        )
+            return None
+
+        def expected(tier: str) -> Backend | None:
+            try:
+                return self._planned_for(request.model, tier, subject).attempts[0].backend
+            except Refused as refused:
+                if refused.code == "model_not_allowed":
+                    raise
+                return None
+
+        expected(judgement.tiers[0])  # before anybody is asked anything: may it be used at all
+        place, before = await self.classifying.steering.before(subject.customer_id, request, judgement)
+        verdict = kept_verdict(judgement, place, before)
+        micro = self.classifying.micro
+        if verdict is None and micro is not None and judgement.left_open is not None:
+            account = self._holding.account(request, arrival)
+
+            async def admit(most: Bound) -> None:
+                held.admission = await self._admissions.admit(account, arrival.request_id, most)
+
+            verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
+        if verdict is None:
+            verdict = judgement.verdict
+        return self.classifying.steering.course(request, judgement, verdict, place, before, expected)
 
     def _judged(self, request: Canonical) -> Judgement | None:
         mode = mode_asked(request.model, self._catalogue)
-        return None if mode is None else self._judge.of(mode, self._catalogue.modes[mode], request.members)
+        return (
+            None
+            if mode is None
+            else self.classifying.judge.of(mode, self._catalogue.modes[mode], request.members)
+        )
+
+    def _plan(self, request: Canonical, subject: Subject, course: Course | None) -> Plan:
+        if course is None:
+            return self._planned_for(request.model, None, subject)
+        return self._planned_for(request.model, course.tier, subject)._replace(
+            verdict=course.verdict, raised=course.raised, because=course.because
+        )
 
     def _planned_for(self, asked: str, tier: str | None, subject: Subject) -> Plan:
         try:

@@ -1,8 +1,9 @@
 """When a request is over: one log line, and the metrics."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.exchange.record import Record
+from proxy.exchange.record import Record, Try
 from proxy.telemetry.metrics import Metrics
 
 
@@ -23,12 +24,26 @@ class Settlement:
         """A request has passed the door."""
         self._metrics.begun()
 
+    def classified(self, tries: Sequence[Try]) -> None:
+        """A micro-classifier was asked so often."""
+        for each in tries:
+            backend = each.attempt.backend
+            self._metrics.attempt(backend=backend.id, outcome=each.outcome)
+            if each.usage is not None:
+                self._metrics.tokens(
+                    model=each.attempt.model,
+                    provider=backend.provider,
+                    input_tokens=each.usage.input_tokens,
+                    output_tokens=each.usage.output_tokens,
+                    cost_microusd=each.cost_microusd or 0,
+                )
+
     def settled(self, record: Record) -> None:
         """A request is over."""
         metrics = self._metrics
         model, provider = ("", "")
-        if record.tries:
-            model, provider = record.current.model, record.current.backend.provider
+        if (answering := record.answering) is not None:
+            model, provider = answering.model, answering.backend.provider
         metrics.request(
             model=model,
             provider=provider,
@@ -39,14 +54,17 @@ class Settlement:
             if record.first_content_s
             else None,
         )
+        micro = [each for each in record.tries if each.kind == "micro"]
         for each in record.tries:
-            metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
+            if each.kind != "micro":
+                metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
+        self.classified(micro)
         if record.usage is not None:
             metrics.tokens(
                 model=model,
                 provider=provider,
                 input_tokens=record.usage.input_tokens,
                 output_tokens=record.usage.output_tokens,
-                cost_microusd=record.cost_microusd or 0,
+                cost_microusd=(record.cost_microusd or 0) - sum(each.cost_microusd or 0 for each in micro),
             )
         self._log.info("request", fields=record.log_fields())

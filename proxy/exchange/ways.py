@@ -3,7 +3,8 @@
 What is likely to be refused waits until nothing better is left, and is asked then all the same: nothing here refuses.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -40,15 +41,26 @@ class Way(NamedTuple):
 
 
 class Ways:
-    """Of one request."""
+    """Of one request. Most end with the first attempt: keys of the others are looked at when it is their turn."""
 
-    __slots__ = ("_ahead", "_has_room", "_health", "_late", "_prompt_tokens")
+    __slots__ = ("_ahead", "_attempts", "_has_room", "_health", "_lanes", "_late", "_prompt_tokens")
 
-    def __init__(self, ways: Iterable[Way], health: Health, has_room: HasRoom, *, prompt_tokens: int) -> None:
+    def __init__(
+        self,
+        attempts: Sequence[Attempt],
+        lanes: Callable[[Attempt], Iterable[Lane]],
+        health: Health,
+        has_room: HasRoom,
+        *,
+        prompt_tokens: int,
+    ) -> None:
         """Args:
-        ways: in the plan's order, the keys of an attempt one after the other.
+        attempts: in the plan's order.
+        lanes: those of an attempt that may serve the request, in the order to be tried.
         """
-        self._ahead = list(ways)
+        self._attempts = deque(attempts)
+        self._lanes = lanes
+        self._ahead: list[Way] = []
         self._late: list[tuple[int, Way]] = []
         self._health = health
         self._has_room = has_room
@@ -56,7 +68,10 @@ class Ways:
 
     async def take(self) -> Way | None:
         """The next to try; `None` when nothing is left. One round trip where a probe is due, else none."""
-        while self._ahead:
+        while self._ahead or self._attempts:
+            if not self._ahead:
+                self._look_ahead()
+                continue
             way = self._ahead.pop(0)
             state = self._state(way)
             probe = await self._probe(way) if state == "due" else None
@@ -83,20 +98,24 @@ class Ways:
         After a rate limit or a refused key they are next; the last try that is left goes to another backend, where
         there is one. After any other failure they would only meet the same.
         """
-        siblings = [other for other in self._ahead if other.attempt is way.attempt]
         if error.kind not in _OF_THE_KEY or isinstance(error, NoPlace):
             self._late = [entry for entry in self._late if entry[1].attempt is not way.attempt]
         elif tries_left > 1 or not self._elsewhere(way):
             return
         else:
-            self._late += [(_OTHER_KEY, other) for other in siblings]
+            self._late += [(_OTHER_KEY, other) for other in self._ahead if other.attempt is way.attempt]
         self._ahead = [other for other in self._ahead if other.attempt is not way.attempt]
 
     def keep_larger(self, context_tokens: int) -> bool:
         """Leave out models whose context is not larger; whether any is left."""
-        self._ahead = [way for way in self._ahead if _is_larger(way, context_tokens)]
-        self._late = [entry for entry in self._late if _is_larger(entry[1], context_tokens)]
-        return bool(self._ahead or self._late)
+        self._attempts = deque(each for each in self._attempts if _is_larger(each, context_tokens))
+        self._ahead = [way for way in self._ahead if _is_larger(way.attempt, context_tokens)]
+        self._late = [entry for entry in self._late if _is_larger(entry[1].attempt, context_tokens)]
+        return bool(self._attempts or self._ahead or self._late)
+
+    def _look_ahead(self) -> None:
+        attempt = self._attempts.popleft()
+        self._ahead += [Way(attempt, lane) for lane in self._lanes(attempt)]
 
     def _late_by(self, way: Way, state: State) -> int | None:
         """Why it has to wait behind the others: its circuit, or its provider's limits; `None`: it need not."""
@@ -105,17 +124,19 @@ class Ways:
         return None if self._has_room(way.lane.slot, self._prompt_tokens) else _FULL
 
     def _elsewhere(self, way: Way) -> bool:
+        while self._attempts:
+            self._look_ahead()
         return any(
             other.attempt is not way.attempt and self._state(other) in ("closed", "due")
             for other in self._ahead
         )
 
     def _state(self, way: Way) -> State:
-        return self._health.snapshot().circuit(way.attempt.backend.id, way.lane.key.id).state
+        return self._health.state(way.attempt.backend.id, way.lane.key.id)
 
     async def _probe(self, way: Way) -> Probe | None:
         return await self._health.take_probe(way.attempt.backend.id, way.lane.key.id)
 
 
-def _is_larger(way: Way, context_tokens: int) -> bool:
-    return (way.attempt.context_tokens or 0) > context_tokens
+def _is_larger(attempt: Attempt, context_tokens: int) -> bool:
+    return (attempt.context_tokens or 0) > context_tokens

@@ -85,8 +85,6 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
     Row("tiers.*.weights", "models are tried in the order of the list"),
     Row("tiers.*.stages", "one model answers"),
-    Row("routing.classifier.micro_model", "no model is asked; rules and scorer decide alone"),
-    Row("routing.classifier.micro_timeout_ms", _NO_EFFECT),
     Row("routing.hedge", "no request is hedged"),
     Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),

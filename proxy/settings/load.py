@@ -32,6 +32,7 @@ class Loaded:
         inactive: what is accepted and checked but not acted on yet.
         source: the path of the file, or "built-in defaults".
         admin_key: from the environment; `None` when it is not set there.
+        secret_files: paths of the files that secrets are read from, or would be if they could.
     """
 
     settings: Settings
@@ -39,10 +40,16 @@ class Loaded:
     inactive: tuple[Problem, ...]
     source: str
     admin_key: Secret | None = None
+    secret_files: tuple[str, ...] = ()
 
 
 def load(
-    path: Path | None, *, environ: Mapping[str, str], flags: Mapping[str, str | int], default_models: bytes
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    flags: Mapping[str, str | int],
+    default_models: bytes,
+    document: bytes | None = None,
 ) -> Loaded:
     """Read the configuration; flags win over the environment, the environment over the file.
 
@@ -51,13 +58,16 @@ def load(
         environ: the environment.
         flags: by dotted key, like `server.port`.
         default_models: YAML with `models` and `tiers`, used where the file has none of its own.
+        document: what the file holds, if it has been read already.
 
     Raises:
         ConfigError: with every problem found.
     """
-    path = path or _path_from(environ)
+    path = path or path_from(environ)
     source = str(path) if path else BUILT_IN
-    values = _read(path) if path else {}
+    if path and document is None:
+        document = read_document(path)
+    values = _mapping(document, source) if document is not None else {}
     catalogue = _default_catalogue(default_models)
 
     from_environment, problems, warnings = overrides(environ)
@@ -89,25 +99,30 @@ def load(
         raise ConfigError(_first_of_each_path(problems))
     settings, more = _completed(written, values, providers, keys, catalogue)
     not_yet = inactive(written.model_copy(update={"providers": declared}))
-    return Loaded(settings, tuple(warnings + more), tuple(not_yet), source, admin)
+    return Loaded(settings, tuple(warnings + more), tuple(not_yet), source, admin, tuple(secrets.files))
 
 
-def _path_from(environ: Mapping[str, str]) -> Path | None:
+def path_from(environ: Mapping[str, str]) -> Path | None:
+    """Where the environment says that the file is."""
     text = environ.get(CONFIG_VARIABLE, "").strip()
     return Path(text) if text else None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The file's values without sections that hold nothing."""
+def read_document(path: Path) -> bytes:
+    """The file's text, one byte more than the largest allowed at most.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError((Problem(str(path), f"cannot be read: {error.strerror}"),)) from error
-    return _mapping(data, str(path))
 
 
 def _mapping(data: bytes, name: str) -> dict[str, Any]:
+    """The values without sections that hold nothing."""
     try:
         values = parse(data)
     except DocumentError as error:

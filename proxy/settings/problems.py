@@ -38,6 +38,9 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[tuple[Problem, ...]]]:
+        return ConfigError, (self.problems,)  # as it was made, also in another process
+
 
 def path_of(location: Location) -> str:
     """Write a location as operators read it: `("models", 2, "id")` becomes `models[2].id`."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -63,9 +63,14 @@ def reference_problem(reference: str, *, digest_allowed: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Where secrets are: the environment and the files that references name."""
+    """Where secrets are: the environment and the files that references name.
+
+    Attributes:
+        files: paths of the files that have been asked for, in that order.
+    """
 
     environ: Mapping[str, str]
+    files: dict[str, None] = field(default_factory=dict)
 
     def read(self, reference: str) -> Secret:
         """The secret that `reference` (well spelled) names; line ends behind it are taken off.
@@ -77,6 +82,7 @@ class Secrets:
         if scheme == "env":
             named, text = f"the environment variable {target}", self._variable(target)
         elif scheme == "file":
+            self.files[target] = None
             named, text = f"the file {target}", _file_text(target)
         else:
             raise SecretMissing(f"{scheme}: is not read yet")

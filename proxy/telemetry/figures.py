@@ -1,6 +1,7 @@
 """Metrics as plain figures, which can be sent to another process and added up over several."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,16 +11,25 @@ from prometheus_client.registry import Collector
 Label = tuple[str, str]
 SampleKey = tuple[str, tuple[Label, ...]]
 
-# Of several processes' gauges the smallest or the largest tells the truth; all others are added up.
-_SMALLEST: Final = frozenset(
-    {
-        "headgate_store_up",
-        "headgate_provider_limit_remaining",
-        "process_start_time_seconds",
-        "process_max_fds",
-    }
-)
-_LARGEST: Final[frozenset[str]] = frozenset()
+_Join = Callable[[float, float], float]
+
+GAUGES: Final[Mapping[str, _Join]] = {
+    "headgate_requests_in_flight": operator.add,
+    "headgate_store_up": min,
+    "headgate_settlements_waiting": operator.add,
+    "headgate_provider_limit_remaining": min,
+    "headgate_provider_in_flight": operator.add,
+    "headgate_provider_queued": operator.add,
+    "headgate_backend_availability": min,
+    "headgate_circuit_open": max,
+    "headgate_provider_key_refused": max,
+    "process_virtual_memory_bytes": operator.add,
+    "process_resident_memory_bytes": operator.add,
+    "process_start_time_seconds": min,
+    "process_open_fds": operator.add,
+    "process_max_fds": min,
+}
+"""What several processes' gauges come to. Counters and histograms are added up."""
 
 
 class Family(NamedTuple):
@@ -53,7 +63,7 @@ def merged(parts: Sequence[Sequence[Family]]) -> list[Family]:
             into = families.setdefault(family.name, family._replace(samples={}))
             for key, value in family.samples.items():
                 known = into.samples.get(key)
-                into.samples[key] = value if known is None else _joined(family.name, known, value)
+                into.samples[key] = value if known is None else _joined(family, known, value)
     return list(families.values())
 
 
@@ -69,12 +79,9 @@ def exposition(families: Iterable[Family]) -> bytes:
     return generate_latest(registry)
 
 
-def _joined(name: str, one: float, other: float) -> float:
-    if name in _SMALLEST:
-        return min(one, other)
-    if name in _LARGEST:
-        return max(one, other)
-    return one + other
+def _joined(family: Family, one: float, other: float) -> float:
+    join = GAUGES[family.name] if family.kind == "gauge" else operator.add
+    return join(one, other)
 
 
 class _Figures(Collector):

@@ -58,6 +58,10 @@ class Circuits:
         self.view: Mapping[Target, Circuit] = {}
         """Those that are not closed. Replaced by each change, never changed in place."""
 
+    def obey(self, rules: BreakerRules) -> None:
+        """Judge by these from now on."""
+        self._rules = rules
+
     def window(self, backend: str) -> Window:
         """Where a backend's answers and faults are counted."""
         window = self._windows.get(backend)

@@ -27,6 +27,7 @@ from ratelimit.health.types import (
     Change,
     HealthSnapshot,
     Probe,
+    State,
     Target,
     targets,
 )
@@ -107,10 +108,17 @@ class Health:
         self._untold: list[Change] = []
         self._told: set[tuple[Target, str]] = set()
 
-    def watch(self, backends: Sequence[str]) -> None:
-        """Read these from now on. Figures of others are kept in the store for their 7 days."""
+    def watch(self, backends: Sequence[str], rules: BreakerRules | None = None) -> None:
+        """Read these from now on, and judge by these rules. Figures of others are kept for their 7 days.
+
+        Args:
+            rules: `None`: as before.
+        """
         self._backends = tuple(backends)
         self._figures = Figures()
+        if rules is not None:
+            self._rules = rules
+            self._circuits.obey(rules)
 
     def note(
         self,
@@ -122,6 +130,7 @@ class Health:
         output_tokens: int = 0,
         duration_s: float = 0.0,
         retry_after_s: float | None = None,
+        elsewhere_good: bool = False,
         probe: Probe | None = None,
     ) -> None:
         """Count one attempt that has ended: a few additions in memory, less than 2 µs when it went well.
@@ -132,6 +141,7 @@ class Health:
             output_tokens: of the answer, hidden reasoning included; 0 when unknown.
             duration_s: of the whole attempt.
             retry_after_s: the wait the provider asked for.
+            elsewhere_good: of `auth`: the credential may serve other backends.
             probe: what `take_probe` gave for this attempt.
         """
         now_s = self._clock_s()
@@ -148,7 +158,12 @@ class Health:
                 tally[index] = tally.get(index, 0) + 1
             if probe is None:
                 return
-        self._consider(backend, provider_key_id or "", kind, retry_after_s, probe, now_s)
+        if probe is not None:
+            self._end_probe(news.verdicts(probe, kind), now_s)
+        opening = news.opening(
+            backend, provider_key_id or "", kind, retry_after_s, now_s, elsewhere_good=elsewhere_good
+        )
+        self._consider(backend, kind, opening, now_s)
 
     def probe_answers(self, probe: Probe) -> None:
         """A probe's answer has begun: its circuits close now, not when a long answer ends. `note` follows."""
@@ -162,6 +177,12 @@ class Health:
         """What is known at this moment. No round trip; about 1 µs."""
         now_s = self._clock_s()
         return HealthSnapshot(now_s, now_s - self._read_at_s, self._known, self._circuits.view)
+
+    def state(self, backend: str, provider_key_id: str | None) -> State:
+        """What stands between a request and a backend over one key; a fraction of a microsecond while all is well."""
+        return (
+            "closed" if not self._circuits.view else self.snapshot().circuit(backend, provider_key_id).state
+        )
 
     async def take_probe(self, backend: str, provider_key_id: str | None) -> Probe | None:
         """The right to try what is `due`, one at a time over all gateways; None: leave it where it stands.
@@ -323,19 +344,8 @@ class Health:
         self._circuits.lease(probe, self._clock_s())
         return probe
 
-    def _consider(
-        self,
-        backend: str,
-        provider_key_id: str,
-        kind: Kind,
-        retry_after_s: float | None,
-        probe: Probe | None,
-        now_s: float,
-    ) -> None:
+    def _consider(self, backend: str, kind: Kind, opening: news.Opening | None, now_s: float) -> None:
         """What an attempt means for circuits, beyond the counts."""
-        if probe is not None:
-            self._end_probe(news.verdicts(probe, kind), now_s)
-        opening = news.opening(backend, provider_key_id, kind, retry_after_s, now_s)
         if opening is not None and self._rules.cool_down_s:
             self._open(opening, now_s)
         if kind in FAULTS:

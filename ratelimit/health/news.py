@@ -36,15 +36,22 @@ class Verdicts:
 
 
 def opening(
-    backend: str, provider_key_id: str, kind: Kind, retry_after_s: float | None, now_s: float
+    backend: str,
+    provider_key_id: str,
+    kind: Kind,
+    retry_after_s: float | None,
+    now_s: float,
+    *,
+    elsewhere_good: bool = False,
 ) -> Opening | None:
     """What an outcome opens by itself, whatever the errors' share.
 
     A wait that a provider asks for is kept by the backend; one of a rate limit by the backend over this key,
-    since another key has limits of its own. A refused credential opens its key, an unknown model its backend.
+    since another key has limits of its own. A refused credential opens its key, or the
+    backend over this key when it may be good for others; an unknown model its backend.
     """
     if kind == "auth":
-        target = Target("", provider_key_id) if provider_key_id else Target(backend, "")
+        target = Target(backend if elsewhere_good or not provider_key_id else "", provider_key_id)
         return Opening(target, "auth", now_s + REFUSED_COOL_DOWN_S)
     if kind == "not_found":
         return Opening(Target(backend, ""), "not_found", now_s + REFUSED_COOL_DOWN_S)
@@ -71,7 +78,7 @@ def _verdict(target: Target, kind: Kind) -> Verdict:
     if kind in FAULTS or kind == "not_found":
         blamed = of_backend_alone
     elif kind == "auth":
-        blamed = of_key_alone
+        blamed = not of_backend_alone
     elif kind == "rate_limited":
         blamed = not of_key_alone
     else:  # bad_request, client_gone, cancelled

@@ -23,6 +23,9 @@ if known then
   end
 end
 
+-- A script that fails half-way keeps what it has written: sent again, the batch must not count twice.
+redis.call('SET', KEYS[1], cjson.encode({number = tonumber(ARGV[2]), changes = {}}), 'PX', KEEP_MS)
+
 local time = redis.call('TIME')
 local now = math.floor((time[1] * 1000000 + time[2] + ARGV[1]) / 1000)
 local this_hour = math.floor(now / HOUR_MS)

@@ -21,8 +21,12 @@ class Customers(Protocol):
         """Some ids behind `after`, in order, deleted customers' as well; none at the end."""
         ...
 
-    async def forget_deleted(self, before_s: float) -> Sequence[str]:
-        """Ids of customers deleted before a moment, which are remembered no longer from now on."""
+    async def deleted_before(self, before_s: float) -> Sequence[str]:
+        """Ids of customers deleted before a moment, seconds since the epoch."""
+        ...
+
+    async def forget_deleted(self, before_s: float) -> None:
+        """Remember those no longer."""
         ...
 
 
@@ -61,8 +65,11 @@ class Keeper:
         if mine is None:
             return False
         now_s = self._wall_clock_s()
-        for customer_id in await self._customers.forget_deleted(now_s - FIGURES_KEPT_DAYS * _DAY_S):
+        before_s = now_s - FIGURES_KEPT_DAYS * _DAY_S
+        for customer_id in await self._customers.deleted_before(before_s):
             await self._ledger.erase(customer_id, today=int(now_s // _DAY_S))
+        # Only now: what an outage interrupts is found again in an hour.
+        await self._customers.forget_deleted(before_s)
         after: str | None = None
         while ids := await self._customers.known_ids(after):
             for customer_id in ids:

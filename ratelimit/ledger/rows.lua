@@ -7,7 +7,7 @@
 --   `through` -> packed {id of the last row that went, latest day of admission among them, how many rows were never
 --   written and went there at once}. No scope is called `through`.
 -- Figures of a day are one hash: group (JSON: array, its fourth member the tags) -> packed whole numbers.
-local GROUPS_MAX = 10000
+local GROUPS_MAX = 2000
 local NO_ROW = {'0-0', -1, 0}
 
 local function digits(number)

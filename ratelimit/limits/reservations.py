@@ -35,7 +35,7 @@ HOLD_S: Final = 28.0
 MARK_S: Final = 3600.0
 """How long a reservation that may still be on its way to the store is known to be over."""
 
-Mode = Literal["held", "unheld", "void"]
+Mode = Literal["held", "unheld", "void", "unserved"]
 _MICRO: Final = 1_000_000
 ROWS_KEPT_DAYS: Final = 30
 FIGURES_KEPT_DAYS: Final = 400
@@ -112,7 +112,8 @@ class Reservations:
             tokens: input and output.
             row: of the ledger; without one the sums are kept all the same. `void` leaves nothing.
             mode: `held` does nothing where nothing is held; `unheld` books a request that ran while the store was
-                away; `void` gives everything back, the request too.
+                away; `void` gives everything back, the request too; `unserved` charges what was used and gives the
+                request back.
             uncertain: a call that would hold it may still be on its way.
             admitted_us: when it was admitted, microseconds since the epoch; for what is not held any more.
         """

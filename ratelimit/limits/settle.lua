@@ -3,6 +3,7 @@
 --       6 ledger (stream), 7 closing balances (hash)
 -- ARGV: 1 reservation id, 2 offset_us, 3 mode: `held` (only what is held or lost), `unheld` (admitted while the store
 --       was away: booked although nothing is held), `void` (never ran: nothing is spent, its request is given back),
+--       `unserved` (refused after a first step was used: that is spent, its request is given back),
 --       4 how long a mark is left (ms, 0 none), 5 scopes (JSON: array of field names), 6 tokens used,
 --       7 micro-dollars used, 8 admitted (time_us; for what is not held), 9 row of the ledger (opaque; empty: its sums only),
 --       10 how long rows are kept (us, 0: not at all), 11 what keys of a day's figures begin with, 12 group of the figures
@@ -44,7 +45,7 @@ for place, name in ipairs(names) do
   roll(scope, reservation[2], reservation[3])
   if held then
     scope[7] = math.max(0, scope[7] - 1)
-    if mode == 'void' then
+    if mode == 'void' or mode == 'unserved' then
       leak(scope, 1, now)
       scope[1] = math.max(0, scope[1] - reservation[9])
     end

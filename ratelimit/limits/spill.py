@@ -6,6 +6,7 @@ the store has taken all of it, or what is left has been kept anew. Settled twice
 reservation is settled while it is held or lost, and a batch carries the number it had when it may have been booked.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
@@ -46,9 +47,13 @@ class Spill:
     def __init__(self, directory: Path, booker: str, told: SpillTold) -> None:
         """
         Args:
-            directory: must exist.
             booker: of the process; no other process has or had the same.
+
+        Raises:
+            OSError: the directory is not there or cannot be written.
         """
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
         self._directory = directory
         self._booker = booker
         self._told = told

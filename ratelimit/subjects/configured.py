@@ -74,6 +74,40 @@ class Configured:
             StoreUnavailable: no answer within the store's time-out; some records may have been written.
             InvalidRecord: an id, limit, digest or time that cannot be stored; nothing was changed.
         """
+        listed, implied, records = self._records(customers, keys, default_limits, named_only)
+        by_digest = {bytes.fromhex(key.digest): key for key in records.values()}
+        self._customers = {**implied, **listed}
+        self._keys = records
+        self._subjects = {
+            digest: subject_of(key, self._customers[key.customer]) for digest, key in by_digest.items()
+        }
+        await self._put_customers(listed, implied)
+        await self._put_keys(records)
+        await self._disable_removed()
+
+    def check(
+        self,
+        customers: Sequence[NewCustomer],
+        keys: Sequence[ConfiguredKey],
+        *,
+        default_limits: Limits,
+        named_only: Iterable[str] = (),
+    ) -> None:
+        """Whether `sync` can be called with these. Changes nothing.
+
+        Raises:
+            InvalidRecord: an id, limit, digest or time that cannot be stored.
+        """
+        self._records(customers, keys, default_limits, named_only)
+
+    def _records(
+        self,
+        customers: Sequence[NewCustomer],
+        keys: Sequence[ConfiguredKey],
+        default_limits: Limits,
+        named_only: Iterable[str],
+    ) -> tuple[dict[str, Customer], dict[str, Customer], dict[str, Key]]:
+        """Customers of the file, those that it only implies, and keys; by id."""
         created_at = utc_text(self._wall_clock_s())
         listed = _by_id("customer", (check_customer(_customer(new, created_at)) for new in customers))
         implied = {
@@ -89,14 +123,7 @@ class Configured:
             twin = next(key for key in records.values() if by_digest[bytes.fromhex(key.digest)] is not key)
             other = by_digest[bytes.fromhex(twin.digest)].id
             raise InvalidRecord("key", twin.id, f"secret: the same as that of `{other}`")
-        self._customers = {**implied, **listed}
-        self._keys = records
-        self._subjects = {
-            digest: subject_of(key, self._customers[key.customer]) for digest, key in by_digest.items()
-        }
-        await self._put_customers(listed, implied)
-        await self._put_keys(records)
-        await self._disable_removed()
+        return listed, implied, records
 
     async def _put_customers(self, listed: dict[str, Customer], implied: dict[str, Customer]) -> None:
         for batch in _batches([*listed.values(), *implied.values()]):

@@ -38,7 +38,6 @@ _CREATE_CUSTOMER: Final = load_script("ratelimit.subjects", "create_customer")
 _CREATE_KEY: Final = load_script("ratelimit.subjects", "create_key")
 _DELETE_CUSTOMER: Final = load_script("ratelimit.subjects", "delete_customer")
 _DELETE_KEY: Final = load_script("ratelimit.subjects", "delete_key")
-_FORGET_DELETED: Final = load_script("ratelimit.subjects", "forget_deleted")
 _LIST: Final = load_script("ratelimit.subjects", "list", writes=False)
 _REPLACE: Final = load_script("ratelimit.subjects", "replace")
 _ROTATE_KEY: Final = load_script("ratelimit.subjects", "rotate_key")
@@ -340,10 +339,16 @@ class Directory:
         ]
         return sorted({*living, *deleted})
 
-    async def forget_deleted(self, before_s: float) -> list[str]:
-        """Ids of customers deleted before a moment, 1000 at most; from now on they are not known."""
-        reply = await self._store.run(_FORGET_DELETED, (spelled.DELETED_CUSTOMERS,), (before_s, _IDS_AT_ONCE))
+    async def deleted_before(self, before_s: float) -> list[str]:
+        """Ids of customers deleted before a moment, seconds since the epoch."""
+        reply = await self._store.call("ZRANGE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", "BYSCORE")
         return [each.decode() for each in cast("list[bytes]", reply)]
+
+    async def forget_deleted(self, before_s: float) -> None:
+        """From now on those of `deleted_before` are not known."""
+        await self._store.call(
+            "ZREMRANGEBYSCORE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", writes=True
+        )
 
     def _key(self, raw: bytes) -> Key:
         """The record; an overlap that has ended is none."""

@@ -114,6 +114,22 @@ async def test_no_fault_no_opening(store: Store, clock: Clock) -> None:
     assert "open" == gateway.state()
 
 
+async def test_other_rules(store: Store, clock: Clock) -> None:
+    """Rules may change while it runs, with the store and alone."""
+    for known in (True, False):
+        gateway = Gateway(store, clock)
+        if known:
+            await gateway.beat()
+        gateway.note("timeout", 9)
+        gateway.health.watch(["a"], BreakerRules(min_requests=3, cool_down_s=5))
+        gateway.note("timeout")
+        if known:
+            await gateway.beat()
+        assert "open" == gateway.state()
+        assert 5 >= gateway.circuit().open_for_s
+        await store.call_all("FLUSHALL")
+
+
 async def test_switched_off(store: Store, clock: Clock) -> None:
     """A cool-down of 0 opens nothing, whatever the reason: with the store and alone."""
     gateway = Gateway(store, clock, rules=BreakerRules(error_ratio=0.0, min_requests=1, cool_down_s=0.0))
@@ -418,6 +434,32 @@ async def test_auth(three: Three, times: Times) -> None:
     two.note("auth")
     await beat(two)
     assert [False, False, True] == [change.alert for change in two.told]
+
+
+async def test_auth_of_one_backend(three: Three, times: Times) -> None:
+    """A key that may not use one backend serves the others; a probe fails or closes what it was taken for."""
+    for each in three:
+        await each.beat()
+    three[0].health.note(backend="a", provider_key_id=KEY, kind="auth", elsewhere_good=True)
+    await beat(*three)
+    for each in three:
+        assert ("open", "closed", "closed") == (
+            each.state("a"),
+            each.state("b"),
+            each.state("a", "provider/2"),
+        )
+    assert [("a", KEY, "opened", "auth")] == three[0].whats()
+    times.pass_s(REFUSED_COOL_DOWN_S + 1)
+    probe = await three[1].health.take_probe("a", KEY)
+    assert probe is not None
+    three[1].health.note(backend="a", provider_key_id=KEY, kind="auth", elsewhere_good=True, probe=probe)
+    await beat(*three)
+    assert "open" == three[2].state()
+    times.pass_s(2 * REFUSED_COOL_DOWN_S + 1)
+    probe = await three[1].health.take_probe("a", KEY)
+    three[1].note("ok", probe=probe)
+    await beat(*three, *three)
+    assert ["closed"] * 3 == [each.state() for each in three]
 
 
 async def test_auth_without_key(three: Three) -> None:

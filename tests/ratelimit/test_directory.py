@@ -468,7 +468,10 @@ async def test_deleted_customers_stay_known(directory: Directory, wall: Clock) -
     assert [True, True, False] == [await directory.is_known(name) for name in ("a", "b", "x")]
     await directory.create_customer(NewCustomer("c"))
     await directory.sync_configured([NewCustomer("d")], [], default_limits={})
-    assert [] == await directory.forget_deleted(wall())
-    assert ["a"] == await directory.forget_deleted(wall() + 1)
+    assert [] == await directory.deleted_before(wall())
+    await directory.forget_deleted(wall())
+    assert ["a"] == await directory.deleted_before(wall() + 1)
+    assert await directory.is_known("a")
+    await directory.forget_deleted(wall() + 1)
     assert ["b", "c", "d"] == await directory.known_ids(None)
     assert not await directory.is_known("a")

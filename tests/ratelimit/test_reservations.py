@@ -307,3 +307,27 @@ async def test_full_server(fragile_server: PrivateServer, offset: Offset) -> Non
     await store.call("CONFIG", "SET", "maxmemory", "0")
     assert (await gate.admit(asker)).allowed
     await store.close()
+
+
+async def test_refused_after_a_first_step(gate: Gate) -> None:
+    """What the first step used is spent, the request is given back, and the second may not come late."""
+    asker = of({"requests_per_minute": 2, "usd_total": 0.000_02, "in_flight": 1})
+    assert (await gate.admit(asker, reservation_id="x", microusd=5)).allowed
+    second = await gate.admit(asker, reservation_id="x", step=2, microusd=16)
+    assert second.refusal is not None
+    assert "usd_total" == second.refusal.limit
+    assert Settled(now=True, over=False) == await gate.settle(
+        asker, "x", tokens=18, microusd=3, mode="unserved"
+    )
+    assert Settled(now=False, over=False) == await gate.settle(
+        asker, "x", tokens=18, microusd=3, mode="unserved"
+    )
+    late = await gate.admit(asker, reservation_id="x", step=2, microusd=1)
+    assert not late.allowed
+    assert late.refusal is None
+    next_one = await gate.admit(asker, microusd=17)
+    assert next_one.allowed
+    assert next_one.requests is not None
+    assert 1 == next_one.requests.remaining
+    full = await gate.admit(asker, microusd=1)
+    assert full.refusal is not None

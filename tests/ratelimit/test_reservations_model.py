@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
+from ratelimit.limits.bookings import Batch, Booking, Bookings
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import HOLD_S, Reservations
 from ratelimit.limits.types import Account, Claim, Row, Scope, account
@@ -26,6 +27,7 @@ from tests.support.valkey import PrivateServer
 
 SECOND_US = 1_000_000
 HOUR_S = 3600
+DAY_US = 86_400 * SECOND_US
 
 Result = TypeVar("Result")
 
@@ -50,6 +52,7 @@ class Life(RuleBasedStateMachine):
         self.freed: dict[str, int] = {}
         self.spent = 0
         self.rows = 0
+        self.settled = 0
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(work)
@@ -63,6 +66,7 @@ class Life(RuleBasedStateMachine):
         self.run(self.store.call("FLUSHALL"))
         self.reservations = Reservations(self.store, rows_kept_days=1)
         self.lost = Lost(self.store, rows_kept_days=1)
+        self.bookings = Bookings(self.store, rows_kept_days=1)
         self.ledger = Ledger(self.store, rows_kept_days=1)
 
     def teardown(self) -> None:
@@ -166,6 +170,21 @@ class Life(RuleBasedStateMachine):
         self.finish(name, used)
         assert not self.run(self.settle_call(name, used)).now
 
+    @rule(used=st.lists(st.integers(0, 20), min_size=1, max_size=3), twice=st.booleans())
+    def booked(self, used: list[int], *, twice: bool) -> None:
+        """What ran without a hold is booked afterwards, a batch at a time."""
+        self.number += 1
+        batch = Batch(
+            "acme",
+            "a gateway",
+            self.number,
+            tuple(Booking(("c", "k:k2"), self.now_us(), each, each, row_of("booked", each)) for each in used),
+        )
+        assert [True, False][: 1 + twice] == [self.run(self.bookings.book(batch)) for _ in range(1 + twice)]
+        self.spent += sum(used)
+        self.rows += len(used)
+        self.settled += len(used)
+
     @rule()
     def trimmed(self) -> None:
         """What the background does where nobody settles."""
@@ -204,9 +223,13 @@ class Life(RuleBasedStateMachine):
         assert books.rows <= self.rows
 
     def settle_call(self, name: str, used: int) -> Any:
-        row = Row(orjson.dumps([name]), b'["k", "m", "b", []]', (1, used))
         return self.reservations.settle(
-            self.who("k1"), name, tokens=used, microusd=used, row=row, admitted_us=self.now_us()
+            self.who("k1"),
+            name,
+            tokens=used,
+            microusd=used,
+            row=row_of(name, used),
+            admitted_us=self.now_us(),
         )
 
     def now_us(self) -> int:
@@ -218,16 +241,24 @@ class Life(RuleBasedStateMachine):
         assert settled.now
         self.spent += used
         self.rows += 1
+        self.settled += 1
         over: bool = settled.over
         return over
 
     def settle_everything(self) -> None:
-        """After all settlements nothing is held, and counters equal facts equal ledger."""
+        """After all settlements nothing is held, and counters equal facts equal ledger equal figures of all days."""
         for name in [*self.held, *self.gone]:
             self.finish(name, 1)
         self.held, self.gone = {}, {}
         for names in (spelled.held, spelled.lost, spelled.due):
             assert 0 == self.run(self.store.call("EXISTS", names("acme")))
+        today = self.run(self.reservations.look(self.who("k1")))[0].at_us // DAY_US
+        figures = [
+            each.figures
+            for day in range(today - self.offset.us // DAY_US - 1, today + 1)
+            for each in self.run(self.ledger.figures("acme", day))
+        ]
+        assert (self.settled, self.spent) == tuple(map(sum, zip((0, 0), *figures, strict=True)))
         self.limit = self.spent + 5
         claim = Claim("last", 1, tokens=0, microusd=6, minute_tokens=0)
         refused = self.run(self.reservations.admit(self.who("k3"), claim, soft_ratio=0.8)).refusal
@@ -235,6 +266,10 @@ class Life(RuleBasedStateMachine):
         assert ("usd_total", self.spent) == (refused.limit, refused.used)
         fits = claim._replace(microusd=5)
         assert self.run(self.reservations.admit(self.who("k3"), fits, soft_ratio=0.8)).allowed
+
+
+def row_of(name: str, used: int) -> Row:
+    return Row(orjson.dumps([name]), b'["k","m","b",[]]', (1, used))
 
 
 def test_lives(shared_server: PrivateServer) -> None:

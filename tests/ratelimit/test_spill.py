@@ -119,3 +119,9 @@ def test_nowhere_to_write(tmp_path: Path, told: Told) -> None:
     assert not second.keep([A, B])
     assert [2] == told.lost
     assert (tmp_path / "unsettled-one.jsonl").exists()
+
+
+def test_no_such_place(tmp_path: Path, told: Told) -> None:
+    """It is said at the start that nothing could be kept at the end."""
+    with pytest.raises(OSError, match="nowhere"):
+        Spill(tmp_path / "nowhere", "one", told)

@@ -215,7 +215,7 @@ def faults(timeout_ms: int = TIMEOUT_MS) -> list[Fault]:
         Fault("down", "the server's process is gone", lambda place: place.store.kill(), _start),
         Fault("hung", "stopped: it accepts, and answers nothing", lambda place: place.store.pause(), _resume),
         Fault("slow", "every answer comes after the time-out", _delay(late_s), _in_time),
-        Fault("sluggish", "answers take half the time-out", _delay(late_s / 4), _in_time, away=False),
+        Fault("sluggish", "answers take a fifth of the time-out", _delay(late_s / 10), _in_time, away=False),
         Fault(
             "reset",
             "every connection is reset",

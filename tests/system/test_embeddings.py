@@ -15,6 +15,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 
 from tests.support import recordings
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.raw_client import Answer
 from tests.support.recordings import Recording
 from tests.support.scripted import Exchange, Script
@@ -61,7 +62,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             providers,
             models,
             tiers={"balanced": {"models": ["vectors"]}, "frugal": {"models": ["vectors"]}},
-            routing={"retries": 1, "aliases": {"any-vectors": "balanced"}},
+            routing={"retries": 1, "aliases": {"any-vectors": "balanced"}, "breaker": NO_CIRCUITS},
             redis={"timeout_ms": 2000},  # a busy machine must not turn a limit into an outage
             keys=[
                 {"id": "test", "customer": "tester", "secret": "env:TEST_KEY"},

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.scripted import DONE, Exchange, completion, finish, good_stream, role, text
 from tests.support.site import Site, config, model, provider, site
 
@@ -22,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         providers = {"first": provider(listener, "/first/v1"), "second": provider(listener, "/second/v1")}
         models = [model("test-model", "first", "second")]
         keeping = {"keep_alive_s": KEEP_ALIVE_S}
-        return config(providers, models, server=keeping, routing={"retries": 1})
+        return config(providers, models, server=keeping, routing={"retries": 1, "breaker": NO_CIRCUITS})
 
     with site(tmp_path_factory.mktemp("keeping"), configure) as place:
         yield place

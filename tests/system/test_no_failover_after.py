@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.gateway import NO_CIRCUITS
 from tests.support.raw_client import Answer
 from tests.support.scripted import DONE, Exchange, Script, finish, frame, good_stream, role, text, usage
 from tests.support.site import Site, config, model, provider, site
@@ -21,7 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "bad": provider(listener, "/bad/v1", timeouts={"stall_s": STALL_S}),
             "good": provider(listener, "/good/v1"),
         }
-        return config(providers, [model("test-model", "bad", "good")])
+        return config(providers, [model("test-model", "bad", "good")], routing={"breaker": NO_CIRCUITS})
 
     with site(tmp_path_factory.mktemp("committed"), configure) as place:
         yield place

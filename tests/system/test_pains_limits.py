@@ -18,6 +18,7 @@ from proxy.assembly.kept import kept
 from proxy.assembly.seat import Seat
 from proxy.routing.catalogue.load import default_models
 from proxy.settings.load import load
+from proxy.settings.reload import Reloaded
 from tests.support.gateway import running
 from tests.support.limited import (
     ANSWER_TOKENS,
@@ -278,12 +279,16 @@ async def test_every_route_that_can_cost_money_goes_through_the_one_gate(
         assert 0 == len(upstream.exchanges)
 
 
+async def nothing_new() -> Reloaded:
+    raise AssertionError
+
+
 async def paths_that_cost(directory: Path) -> set[str]:
     """Where the application takes a POST that is not an operator's, and that is not free by its nature."""
     path = directory / "headgate.yaml"
     path.write_text(yaml.safe_dump({"server": {"data_dir": str(directory / "data")}}))
     loaded = load(path, environ={}, flags={}, default_models=default_models())
-    gateway = Gateway(loaded, structlog.get_logger(), kept(loaded), Seat())
+    gateway = Gateway(loaded, structlog.get_logger(), kept(loaded), Seat(nothing_new))
     async with gateway.running():
         door = gateway.serving.app
         routed = {

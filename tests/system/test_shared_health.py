@@ -1,17 +1,20 @@
 """What one gateway learns of a backend, all know: broken ones are passed over, and come back through one probe."""
 
 import asyncio
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.gateway import running
+from tests.support.gateway import ADMIN_KEY, running
 from tests.support.raw_client import Answer
-from tests.support.scripted import DONE, Exchange, finish, listening, role, text, usage
+from tests.support.scripted import DONE, WAIT_S, Exchange, finish, listening, role, text, usage
 from tests.support.scripted import good_stream as good
 from tests.support.site import Site, config, model, poll, provider
 from tests.support.valkey import PrivateServer
@@ -20,21 +23,30 @@ SHARED_S: Final = 2.0
 SLACK_S: Final = 3.0
 """Eight processes may share two cores."""
 COOL_DOWN_S: Final = 2
-NAMES: Final = ("blip", "keys", "limited", "mistaken", "left", "missing", "waits", "full")
+NAMES: Final = ("blip", "keys", "limited", "mistaken", "left", "missing", "waits", "full", "kept", "ends")
+ACME_KEY: Final = "test-key-acme-abcdefgh"
 JSON: Final = ("content-type", "application/json")
+SECRETS: Final = {
+    "ACME_KEY": ACME_KEY,
+    **{f"KEY_{letter}": f"provider-key-{letter}-for-tests" for letter in "AB"},
+}
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+def store() -> Iterator[PrivateServer]:
+    with PrivateServer() as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, store: PrivateServer) -> Iterator[list[Site]]:
     """Three gateways on one store."""
     with ExitStack() as stack:
-        store = stack.enter_context(PrivateServer())
         listener = stack.enter_context(listening())
-        secrets = {f"KEY_{letter}": f"provider-key-{letter}-for-tests" for letter in "AB"}
         yield [
             Site(
                 stack.enter_context(
-                    running(tmp_path_factory.mktemp("gateway"), configuration(listener, store.url), secrets)
+                    running(tmp_path_factory.mktemp("gateway"), configuration(listener, store.url), SECRETS)
                 ),
                 listener,
             )
@@ -47,14 +59,23 @@ def configuration(listener: socket.socket, store_url: str) -> dict[str, Any]:
     providers = {name: provider(listener, f"/{name}/v1") for name in (*NAMES, "good")}
     del providers["keys"]["api_key"]
     providers["keys"]["api_keys"] = [{"key": "env:KEY_A"}, {"key": "env:KEY_B"}]
+    del providers["kept"]["api_key"]
+    providers["kept"]["api_keys"] = [
+        {"key": "env:KEY_A", "customers": ["acme"]},
+        {"key": "env:KEY_B", "tiers": ["premium"]},
+    ]
     models = [model(name, name, "good") for name in NAMES]
     models += [model("lone", "blip"), model("lone-waits", "waits")]
-    return config(
+    made = config(
         providers,
         models,
+        customers=[{"id": "acme"}],
+        tiers={"premium": {"models": ["kept"]}, "frugal": {"models": ["kept"]}},
         redis={"url": store_url, "timeout_ms": 5000},
         routing={"breaker": {"error_ratio": 0.5, "min_requests": 4, "cool_down_s": COOL_DOWN_S}},
     )
+    made["keys"].append({"id": "acme", "customer": "acme", "secret": "env:ACME_KEY"})
+    return made
 
 
 class Provider:
@@ -276,3 +297,64 @@ async def test_a_limit_that_is_used_up(calm: list[Site]) -> None:
         async with asyncio.timeout(SHARED_S + SLACK_S):
             while [("good", "ok")] != await outcomes(calm[0], "full"):  # noqa: ASYNC110 - no event to wait for
                 await asyncio.sleep(0.05)
+
+
+async def test_kept_keys(calm: list[Site]) -> None:
+    """A key kept for a customer or a tier serves these alone, whatever fails; without one another backend does."""
+    place = calm[0]
+
+    async def ask(name: str, key: str) -> Answer:
+        async with place.client() as client:
+            asked = place.chat(model=name).replace(place.gateway.key.encode(), key.encode())
+            await client.send(asked)
+            return await client.read_all()
+
+    kept = Provider("kept", (429, {}))
+    async with place.upstream(kept):
+        for name, key, expected in (
+            ("kept", place.gateway.key, []),
+            ("frugal", place.gateway.key, []),
+            ("premium", place.gateway.key, ["B"]),
+            ("kept", ACME_KEY, ["A"]),
+            ("frugal", ACME_KEY, ["A"]),
+            ("premium", ACME_KEY, ["A", "B"]),
+        ):
+            kept.keys.clear()
+            answer = await ask(name, key)
+            assert 200 == answer.status
+            assert [f"provider-key-{letter}-for-tests" for letter in expected] == kept.keys, (name, key)
+
+
+async def test_what_administrators_see(calm: list[Site], store: PrivateServer, tmp_path: Path) -> None:
+    """The same figures at every gateway, over HTTP and on the command line; nothing noted is lost at the end."""
+    ends = Provider("ends", (200, {}))
+    listener = calm[0].listener
+    with running(tmp_path, configuration(listener, store.url), SECRETS) as gateway:
+        leaving = Site(gateway, listener)
+        async with leaving.upstream(ends):
+            for _ in range(3):
+                assert [("ends", "ok")] == await outcomes(leaving, "ends")
+    # It has gone, and has written what it noted last before.
+    async with asyncio.timeout(SHARED_S + SLACK_S):
+        while True:
+            shown = (await calm[0].get("/admin/v1/health", {"authorization": f"Bearer {ADMIN_KEY}"})).members
+            (backend,) = [each for each in shown["backends"] if each["backend"] == "ends/upstream-model"]
+            if backend["attempts_7d"]:
+                break
+            await asyncio.sleep(0.05)
+    assert (3, {"ok": 3}, "closed", ["ends/0"]) == (
+        backend["attempts_7d"],
+        backend["outcomes_7d"],
+        backend["circuit"],
+        [key["id"] for key in backend["keys"]],
+    )
+    assert 3 == backend["speed_recent"]["samples"]
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "proxy.cli.main", "health", "--url", calm[1].gateway.base),
+        env={"PATH": os.environ["PATH"], "HEADGATE_ADMIN_KEY": ADMIN_KEY},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    table, _ = await asyncio.wait_for(command.communicate(), WAIT_S)
+    assert 0 == command.returncode
+    (row,) = [line for line in table.decode().splitlines() if line.startswith("ends/upstream-model")]
+    assert ["0.9906", "3", "0%", "0%"] == row.split()[1:5]

@@ -49,7 +49,11 @@ class Ending(NamedTuple):
 
 
 class Attempt:
-    """What streams and plain answers share: status, error bodies, departures, endings."""
+    """What streams and plain answers share: status, error bodies, departures, endings.
+
+    Attributes:
+        slowed: the client has kept the provider waiting.
+    """
 
     def __init__(self, client: Downstream, source: Source, clock: Callable[[], float]) -> None:
         self._client = client
@@ -64,6 +68,7 @@ class Attempt:
         self._timer: asyncio.TimerHandle | None = None
         self._sent_s = clock()
         self._over = False
+        self.slowed = False
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
 
     def on_head(self, status: int, headers: Headers) -> None:
@@ -77,6 +82,7 @@ class Attempt:
         self._stop(Ending(gone=True, committed=self._committed))
 
     def client_paused(self) -> None:
+        self.slowed = True
         if self._call is not None:
             self._call.pause()
 

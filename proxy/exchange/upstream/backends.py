@@ -12,7 +12,7 @@ from providers.types import UpstreamError
 from proxy.exchange.upstream.auth import bearer, named_header, sigv4
 from proxy.exchange.upstream.auth.types import Credentials, Outgoing, Way
 from proxy.exchange.upstream.places import Places
-from proxy.exchange.upstream.transport import Target, make_target
+from proxy.exchange.upstream.transport import Target, make_target, origin_of
 
 AUTH: Final[Mapping[Auth, Way]] = {
     "bearer": Way(bearer.key),
@@ -53,6 +53,11 @@ class Provider:
     places: Places | None = None
     proxy: str | None = None
     _targets: dict[str, Target] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def origin(self) -> str:
+        """Whom its connections are made to."""
+        return origin_of(self.base_url, self.proxy)
 
     @property
     def dialect(self) -> Upstream:

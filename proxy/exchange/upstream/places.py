@@ -42,13 +42,21 @@ class Places:
         """Requests in the queue."""
         return len(self._waiting)
 
+    def resize(self, max_in_flight: int, queue_s: float) -> None:
+        """Another number of places; whoever has one keeps it, and none is given out above the number."""
+        self._free += max_in_flight - self.max_in_flight
+        self.max_in_flight, self._queue_s = max_in_flight, queue_s
+        while self._free > 0 and self._waiting:
+            self._free -= 1
+            self.leave()
+
     async def take(self) -> None:
         """Take a place; give it back with `leave`.
 
         Raises:
             NoPlace: none came free in time.
         """
-        if self._free:
+        if self._free > 0:
             self._free -= 1
             return
         if not self._queue_s:
@@ -76,7 +84,7 @@ class Places:
 
     def leave(self) -> None:
         """A request is over: its place goes to whoever has waited longest."""
-        while self._waiting:
+        while self._waiting and self._free >= 0:
             place, _ = self._waiting.popitem(last=False)
             if not place.done():  # it timed out or was cancelled in this very turn
                 place.set_result(None)

@@ -54,11 +54,12 @@ class Wire(asyncio.Protocol):
 class Pool:
     """Idle connections by origin. The one used last is used next, so that the others can grow old."""
 
-    __slots__ = ("_idle", "_loop", "_sweep")
+    __slots__ = ("_idle", "_loop", "_retired", "_sweep")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._idle: dict[str, deque[Wire]] = {}
+        self._retired: frozenset[str] = frozenset()
         self._sweep: asyncio.TimerHandle | None = None
 
     def take(self, origin: str) -> Wire | None:
@@ -76,12 +77,22 @@ class Pool:
 
     def put(self, wire: Wire) -> None:
         """An exchange has ended well and left its connection open."""
+        if wire.origin in self._retired:
+            wire.drop()
+            return
         wire.reused = True
         wire.idle_since_s = self._loop.time()
         wire.transport.set_protocol(wire)
         self._idle.setdefault(wire.origin, deque()).append(wire)
         if self._sweep is None:
             self._sweep = self._loop.call_later(KEEP_ALIVE_S, self._drop_old)
+
+    def retire(self, origins: frozenset[str]) -> None:
+        """Keep no connections to these: idle ones go now, others after their exchange. All others are kept again."""
+        self._retired = origins
+        for origin in origins & self._idle.keys():
+            for wire in self._idle.pop(origin):
+                wire.drop()
 
     def close(self) -> None:
         """Drop them all."""

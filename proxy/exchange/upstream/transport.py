@@ -100,8 +100,13 @@ def make_target(
         "accept-encoding: identity",
         *(f"{name}: {value}" for name, value in headers),
     ]
-    origin = f"{address.origin()} through {proxy}" if proxy else str(address.origin())
-    return Target(origin, peer, "\r\n".join(lines).encode("latin-1"))
+    return Target(origin_of(url, proxy), peer, "\r\n".join(lines).encode("latin-1"))
+
+
+def origin_of(url: str, proxy: str | None) -> str:
+    """Whom connections for an address are made to, as one word."""
+    origin = URL(url, encoded=True).origin()
+    return f"{origin} through {proxy}" if proxy else str(origin)
 
 
 class Transport:
@@ -122,6 +127,10 @@ class Transport:
         """Close every connection."""
         self._pool.close()
         await self._connector.close()
+
+    def retire(self, origins: frozenset[str]) -> None:
+        """Keep no connections to these; see `Pool.retire`."""
+        self._pool.retire(origins)
 
     async def send(
         self,

@@ -6,6 +6,8 @@ from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
+from proxy.routing.catalogue.areas import AREA_OF
+
 Strategy = Literal["cheapest", "score"]
 
 
@@ -86,8 +88,20 @@ class Model:
     deprecated_on: date | None = None
 
     def quality_for(self, *kinds: str | None) -> float | None:
-        """The figure of the first of `kinds` that has one, so name the finer first; `None` when nobody measured."""
-        return next((self.quality[kind] for kind in kinds if kind is not None and kind in self.quality), None)
+        """The figure of the first of `kinds` that has one, so name the finer first; `None` when nobody measured.
+
+        A domain that is measured under another name has that one's figure, unless it has its own.
+        """
+        quality = self.quality
+        for kind in kinds:
+            if kind is None:
+                continue
+            if kind in quality:
+                return quality[kind]
+            area = AREA_OF.get(kind)
+            if area is not None and area in quality:
+                return quality[area]
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ without, under the same load. The store has a row of its own.
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -186,6 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=4, help="how long each run takes")
     parser.add_argument("--alone", action="store_true", help="leave the gateways out")
     given = parser.parse_args(arguments)
+    # So that what was started is stopped when the benchmark itself is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     cores = machine.choose_cores()
     rows = measured_alone(given.rounds, given.seconds, cores.gateway, cores.harness)
     if not given.alone:

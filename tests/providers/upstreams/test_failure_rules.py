@@ -321,3 +321,30 @@ def test_a_rule_needs_a_condition() -> None:
     """A rule that would match everything cannot be made."""
     with pytest.raises(ValueError, match="every failure"):
         Rule("auth")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "absent", "spent"),
+    [
+        (404, said(NO_ACCESS, code="model_not_found"), True, False),
+        (404, b"<html>nowhere</html>", True, False),
+        (410, None, True, False),
+        (400, said("Invalid model: m", type="invalid_model"), True, False),
+        (401, said("no", code="invalid_api_key"), False, False),
+        (402, None, False, False),
+        (403, said("no", code="permission_denied"), False, False),
+        (429, said(EXHAUSTED, code="insufficient_quota"), False, True),
+        (429, said(SPENT), False, True),
+        (429, said("m", details=[quota("GenerateRequestsPerDayPerProject")]), False, True),
+        (429, said(TOO_LARGE, code="rate_limit_exceeded"), False, False),
+        (429, said(code="rate_limit_exceeded"), False, False),
+        (503, said(NO_ACCESS), False, False),
+    ],
+)
+def test_what_is_to_blame(status: int, body: Any, absent: bool, spent: bool) -> None:  # noqa: FBT001 - columns
+    """The model that is not there, or an account that is empty; another wording of it says the same."""
+    raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+    error = classify(status, {}, raw)
+    assert (absent, spent) == (error.no_such_model, error.spent)
+    again = error.reworded("other words", None, None)
+    assert (absent, spent) == (again.no_such_model, again.spent)

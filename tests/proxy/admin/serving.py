@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,17 +16,26 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.routing import Router
 
+from classifiers.cascade import Cascade
+from classifiers.rules import Rules
+from classifiers.scorer import load
 from providers.registry import REGISTRY
+from proxy.admin.classify import ClassifyDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.routes import Books, admin_routes
 from proxy.exchange.conditions import Board
+from proxy.exchange.judging import Judge
+from proxy.exchange.record import Try
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
-from proxy.routing.catalogue.types import Backend
+from proxy.routing.catalogue.types import Backend, Catalogue
+from proxy.settings.reload import Reloaded
+from proxy.settings.schema import DEFAULT_MODES
+from proxy.telemetry.metrics import Metrics
 from ratelimit.health.health import Health
 from ratelimit.health.types import BreakerRules
 from ratelimit.ledger.ledger import Ledger
@@ -68,6 +77,11 @@ class Log:
         self.faults.append({"event": event, **fields})
 
 
+async def nothing_new() -> Reloaded:
+    """A reload that finds nothing changed."""
+    return Reloaded()
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """What a test may reach of the served API."""
@@ -87,6 +101,22 @@ def books_of(store: Store) -> Books:
         Ledger(store, rows_kept_days=30),
         Lost(store),
         partial(reconcile, store),
+    )
+
+
+def _unmetered(tries: Sequence[Try]) -> None:
+    raise AssertionError(tries)
+
+
+def classifying() -> ClassifyDesk:
+    """Judges by rules and scorer for the default modes; nobody else is asked."""
+    return ClassifyDesk(
+        Judge(Cascade(Rules(), load()), Metrics(), Log()),
+        None,
+        Catalogue({}, {}, DEFAULT_MODES, {"auto": "balanced"}),
+        _unmetered,
+        min_confidence=0.6,
+        clock=lambda: 0.0,
     )
 
 
@@ -112,7 +142,14 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     )
     desk = HealthDesk(health, board)
     routes = admin_routes(
-        directory, store, books_of(store), desk, default_limits=DEFAULT_LIMITS, wall_clock_s=lambda: NOW_S
+        directory,
+        store,
+        books_of(store),
+        classifying(),
+        desk,
+        reload=nothing_new,
+        default_limits=DEFAULT_LIMITS,
+        wall_clock_s=lambda: NOW_S,
     )
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)

@@ -1,4 +1,4 @@
-"""docs/admin.md: every example runs, in the order of the page."""
+"""docs/admin.md and docs/ledger.md: every example runs, in the order of the page."""
 
 import re
 import shlex
@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from proxy.cli.main import main
 from proxy.settings.load import load
-from tests.proxy.admin.serving import ADMIN_KEY, Answer, Caller, Served
+from ratelimit.subjects.types import NewCustomer
+from tests.proxy.admin.serving import ADMIN_KEY, Answer, Caller, Gateway, Served
 
-PAGE: Final = Path(__file__).parents[3] / "docs" / "admin.md"
+DOCS: Final = Path(__file__).parents[3] / "docs"
 ADDRESS: Final = "http://127.0.0.1:8080"
 
 
@@ -26,16 +27,16 @@ def gateway() -> Iterator[Served]:
         yield opened
 
 
-def blocks() -> list[list[str]]:
+def blocks(page: str) -> list[list[str]]:
     """The lines of each indented block."""
-    found = re.findall(r"(?:^ {4}.*\n)+", PAGE.read_text("utf-8"), re.MULTILINE)
+    found = re.findall(r"(?:^ {4}.*\n)+", (DOCS / page).read_text("utf-8"), re.MULTILINE)
     return [[line.removeprefix("    ") for line in block.splitlines()] for block in found]
 
 
-def examples(command: str) -> list[list[str]]:
+def examples(page: str, command: str) -> list[list[str]]:
     """The words of every example that begins with a command, without it."""
     found: list[list[str]] = []
-    for block in blocks():
+    for block in blocks(page):
         lines = iter(block)
         for line in lines:
             text = line
@@ -67,29 +68,35 @@ async def ask(call: Caller, words: list[str]) -> Answer:
     return await call(method or ("GET" if body is None else "POST"), target, body)
 
 
-async def test_requests(call: Caller) -> None:
+@pytest.mark.parametrize(("page", "least"), [("admin.md", 15), ("ledger.md", 8)])
+async def test_requests(served: Gateway, call: Caller, page: str, least: int) -> None:
     """Each is done."""
-    asked = examples("curl")
-    assert 15 <= len(asked)
+    await served.directory.create_customer(NewCustomer("demo"))
+    asked = examples(page, "curl")
+    assert least <= len(asked)
     key_id = ""
     for words in asked:
         answer = await ask(call, [word.replace("$ID", key_id) for word in words])
         assert 200 <= answer.status < 300, (words, answer.raw)
-        if answer.raw and "key" in answer.json:
+        if answer.headers.get("content-type") == "application/json" and "key" in answer.json:
             key_id = answer.json["id"]
 
 
-def test_commands(gateway: Served) -> None:
+@pytest.mark.parametrize(("page", "least"), [("admin.md", 15), ("ledger.md", 9)])
+def test_commands(gateway: Served, page: str, least: int) -> None:
     """Each succeeds."""
-    asked = examples("headgate")
-    assert 15 <= len(asked)
+    asked = examples(page, "headgate")
+    assert least <= len(asked)
     key_id = ""
     for words in asked:
         arguments = [word.replace("$ID", key_id) for word in words]
         if words != ["openapi"]:
-            arguments += ["--url", gateway.url, "--json"]
+            arguments += ["--url", gateway.url]
+            arguments += [] if "--csv" in words else ["--json"]
         result = CliRunner().invoke(main, arguments, env={"HEADGATE_ADMIN_KEY": ADMIN_KEY})
         assert 0 == result.exit_code, (words, result.stderr)
+        if "--csv" in words or "export" in words:
+            continue
         made = orjson.loads(result.stdout)
         if "key" in made:
             key_id = made["id"]
@@ -97,7 +104,7 @@ def test_commands(gateway: Served) -> None:
 
 def test_the_files_form(tmp_path: Path) -> None:
     """The piece of a configuration is sound."""
-    piece = next("\n".join(block) for block in blocks() if block[0] == "customers:")
+    piece = next("\n".join(block) for block in blocks("admin.md") if block[0] == "customers:")
     models = {
         "models": [
             {"id": "gpt-5", "backends": [{"provider": "s", "model": "m"}], "price": {"input": 1, "output": 1}}

@@ -17,6 +17,7 @@ from proxy.admin.routes import admin_routes
 from proxy.admin.shown import (
     ChangedCustomer,
     ChangedKey,
+    Classified,
     CustomerList,
     CustomerRecord,
     ErrorAnswer,
@@ -24,13 +25,14 @@ from proxy.admin.shown import (
     KeyList,
     KeyRecord,
     KeyWithText,
+    ReloadAnswer,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of
+from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -60,7 +62,9 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         served.directory,
         served.store,
         books_of(served.store),
+        classifying(),
         HealthDesk(served.health, served.board),
+        reload=nothing_new,
         default_limits={},
     )
     mounted = {
@@ -129,7 +133,9 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("release_lost", ReleasedList, await call("POST", "/admin/v1/ledger/release", release)),
         ("ledger", LedgerPage, await call("GET", "/admin/v1/ledger")),
         ("reconcile_ledger", Reconciled, await call("POST", "/admin/v1/ledger/reconcile")),
+        ("reload", ReloadAnswer, await call("POST", "/admin/v1/reload")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
+        ("classify", Classified, await call("POST", "/admin/v1/classify", {"prompt": "Hello"})),
         ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),

@@ -19,6 +19,14 @@ async def test_store_is_away() -> None:
                 ("POST", "/admin/v1/keys", {"customer": "acme"}),
                 ("GET", "/admin/v1/keys", None),
                 ("POST", "/admin/v1/keys/key-0/rotate", None),
+                ("PATCH", "/admin/v1/customers/acme", {"limits": {"in_flight": 1}}),
+                ("GET", "/admin/v1/customers/acme/limits", None),
+                ("GET", "/admin/v1/usage", None),
+                ("GET", "/admin/v1/usage?customer=acme", None),
+                ("GET", "/admin/v1/ledger", None),
+                ("GET", "/admin/v1/ledger/lost", None),
+                ("POST", "/admin/v1/ledger/reconcile", None),
+                ("POST", "/admin/v1/ledger/release", {"customer": "acme", "all": True}),
             ):
                 refused = await call(method, path, body)
                 assert (503, "limits_unavailable", None) == refused.error

@@ -92,6 +92,34 @@ async def test_a_model_that_is_not_there(stage: Stage, body: bytes) -> None:
     assert [Target("a/m", "")] == list(scene.health.snapshot().circuits)
 
 
+@pytest.mark.parametrize(
+    ("status", "target"), [(401, Target("", "a/0")), (402, Target("", "a/0")), (403, Target("a/m", "a/0"))]
+)
+async def test_a_refused_key(stage: Stage, status: int, target: Target) -> None:
+    """It is passed over for all backends; after a 403 for this one, since it may be good for others."""
+    scene = stage(failing(status), Answer(), backends=("a", "b"))
+    await scene.run()
+    assert [target] == list(scene.health.snapshot().circuits)
+
+
+async def test_an_empty_account(stage: Stage) -> None:
+    """It asks for no wait and will not be full again soon: the backend over this key is passed over."""
+    body = b'{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}'
+    scene = stage(Answer(body, 429), Answer(), backends=("a", "b"))
+    await scene.run()
+    assert {"a/m": {"rate_limited": 1}, "b/m": {"ok": 1}} == noted(scene)
+    assert [Target("a/m", "a/0")] == list(scene.health.snapshot().circuits)
+
+
+@pytest.mark.parametrize("message", ["Request too large for gpt-4o on tokens per min", "Slow down."])
+async def test_a_limit_of_the_moment(stage: Stage, message: str) -> None:
+    """Without a wait that it asks for it opens nothing; nor does a request that is too large by itself."""
+    scene = stage(failing(429, message), Answer(), backends=("a", "b"))
+    await scene.run()
+    assert {"a/m": {"rate_limited": 1}, "b/m": {"ok": 1}} == noted(scene)
+    assert {} == scene.health.snapshot().circuits
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_the_clients_own_mistake(stage: Stage, status: int) -> None:
     scene = stage(failing(status))
@@ -154,6 +182,15 @@ async def test_speed(stage: Stage, clock: Clock) -> None:
     await scene.run()
     assert 0 == scene.notes[0]["output_tokens"]
     assert clock() >= 1000
+
+
+async def test_a_slow_client_is_not_the_providers_pace(stage: Stage) -> None:
+    """What a client held up has no speed; its first content was the provider's all the same."""
+    scene = stage(Answer())
+    asyncio.get_running_loop().call_soon(lambda: asyncio.get_running_loop().call_soon(scene.connection.pause))
+    await scene.run()
+    (call,) = scene.notes
+    assert ("ok", 0, True) == (call["kind"], call["output_tokens"], call["first_content_ms"] is not None)
 
 
 async def test_a_plain_answer_has_no_first_content(stage: Stage) -> None:

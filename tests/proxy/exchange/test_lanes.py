@@ -1,6 +1,6 @@
 """Which attempts of a plan fit a request, and what is said when none does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from proxy.exchange.lanes import Lanes
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom, Slot
+from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.routing.catalogue.types import Backend
 from proxy.routing.policy import NAMED, UNDECIDED, Attempt, Plan
 from tests.proxy.exchange.saying import Clock
@@ -26,7 +27,10 @@ MUTE: Final = replace(REGISTRY["openai"], name="mute", embeddings=None)
 """A provider without embeddings."""
 
 
-def lanes_to(*adapters: str | Adapter, headroom: Headroom | None = None) -> Lanes:
+def lanes_to(
+    *adapters: str | Adapter, headroom: Headroom | None = None, customers: Mapping[str, str] | None = None
+) -> Lanes:
+    """`customers`: for whom alone a provider's key is kept."""
     clock = Clock()
     providers = {}
     for each in adapters:
@@ -34,7 +38,15 @@ def lanes_to(*adapters: str | Adapter, headroom: Headroom | None = None) -> Lane
         timeouts = Timeouts(5.0, 60.0, 120.0, 30.0, 600.0)
         base_url = f"http://{adapter.name}.test/v1"
         providers[adapter.name] = Provider(adapter, base_url, Credentials("test-key-0001"), timeouts)
-    return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock)
+    keys = ProviderKeys(
+        {
+            name: [
+                ProviderKey(f"{name}/0", each, customers=frozenset((customers or {}).get(name, "").split()))
+            ]
+            for name, each in providers.items()
+        }
+    )
+    return Lanes(providers, headroom or Headroom(clock, clock), tail_s=2.0, wall_clock_s=clock, keys=keys)
 
 
 def attempts(names: Sequence[str]) -> tuple[Attempt, ...]:
@@ -227,3 +239,32 @@ def test_an_error_is_worded_by_its_provider() -> None:
         error.retry_after_s,
     )
     assert ("timeout", "late", 0) == (lane.of("timeout", "late").kind, lane.of("timeout", "late").message, 0)
+
+
+# Keys
+
+
+def test_a_provider_without_a_key_for_the_customer() -> None:
+    """It is passed over; alone it is refused, and the message says why."""
+    lanes = lanes_to("groq", "openai", customers={"groq": "acme"})
+    chosen = plan("groq", "openai")
+    assert lanes.fitting(chosen, chat(), "chat/completions", customer_id="acme") is chosen
+    assert ["openai"] == backends(lanes.fitting(chosen, chat(), "chat/completions", customer_id="other"))
+    with pytest.raises(Refused) as refused:
+        lanes.fitting(plan("groq"), chat(), "chat/completions", customer_id="other")
+    assert (400, "no_capable_backend", "model") == (
+        refused.value.status,
+        refused.value.code,
+        refused.value.param,
+    )
+    assert "groq/m has no provider key for this customer and tier" in refused.value.message
+
+
+def test_lanes_of_a_request() -> None:
+    """One per key that may serve it, each with a slot of its own."""
+    lanes = lanes_to("groq", customers={"groq": "acme"})
+    backend = plan("groq").attempts[0].backend
+    assert [Slot("groq/m", "groq/0")] == [
+        lane.slot for lane in lanes.chosen(backend, customer_id="acme", tier=None, request_id="r")
+    ]
+    assert [] == list(lanes.chosen(backend, customer_id="other", tier=None, request_id="r"))

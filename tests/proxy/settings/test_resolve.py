@@ -39,8 +39,8 @@ providers:
     api_keys: [{{key: env:A, weight: 3, customers: [acme], tiers: [frugal]}}, {{key: 'file:{tmp_path}/key'}}]
 """
     keys = load_text(text, {"A": KEY}).settings.providers["p"].resolved_keys
-    assert [(KEY, 3, ("acme",), ("frugal",)), (OTHER, 1, (), ())] == [
-        (each.key.reveal(), each.weight, each.customers, each.tiers) for each in keys
+    assert [(KEY, 3, ("acme",), ("frugal",), 0), (OTHER, 1, (), (), 1)] == [
+        (each.key.reveal(), each.weight, each.customers, each.tiers, each.place) for each in keys
     ]
 
 
@@ -54,13 +54,14 @@ def test_a_provider_without_its_secret_is_disabled_with_a_warning(load_text: Loa
 
 
 def test_one_of_several_keys_may_be_missing(load_text: Load) -> None:
-    """It is left out with a warning."""
+    """It is left out with a warning; the others keep their places, by which all gateways know them."""
     loaded = load_text(
         "providers: {openai: {adapter: openai, api_keys: [{key: env:A}, {key: env:B}]}}",
         {"B": KEY},
     )
     provider = loaded.settings.providers["openai"]
     assert ([KEY], None) == ([each.key.reveal() for each in provider.resolved_keys], provider.disabled)
+    assert [1] == [each.place for each in provider.resolved_keys]
     assert [
         "providers.openai.api_keys[0].key: the environment variable A is not set; the key is left out"
     ] == _warnings(loaded)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry.figures import Family, counted, exposition, merged
+from proxy.telemetry.figures import GAUGES, Family, counted, exposition, merged
 from proxy.telemetry.metrics import Metrics
 
 
@@ -39,6 +39,11 @@ def test_counters_add_up(counts: list[int]) -> None:
 def test_one_without_its_store_shows() -> None:
     whole = merged([counting(0).figures(), counting(0, store_up=False).figures()])
     assert 0 == value(whole, "headgate_store_up")
+
+
+def test_every_gauge_has_its_rule() -> None:
+    """A new one must say what several processes' values come to: a sum of shares, say, would mean nothing."""
+    assert set(GAUGES) == {family.name for family in Metrics().figures() if family.kind == "gauge"}
 
 
 def test_of_one_that_is_gone_only_counters_stay() -> None:

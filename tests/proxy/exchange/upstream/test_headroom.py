@@ -213,3 +213,14 @@ def test_nonsense_is_not_known(headers: Headers, age_s: float) -> None:
     for limits in desk.headroom.now().values():
         for window in limits:
             assert window is None or all(part is None or part >= 0 for part in window)
+
+
+def test_backends_that_are_gone_are_forgotten(desk: Desk) -> None:
+    """Those that are kept say what they said."""
+    other = Slot("second/m", "p/0")
+    desk.hear(rate_limits.STANDARD, BOTH)
+    desk.hear(rate_limits.STANDARD, BOTH, other)
+    desk.headroom.keep({"first/m"})
+    assert {SLOT} == set(desk.headroom.now())
+    desk.hear(rate_limits.STANDARD, BOTH, other)
+    assert {SLOT, other} == set(desk.headroom.now())

@@ -144,3 +144,25 @@ def test_close() -> None:
     pool.close()
     assert [True, True] == [connection.closed for connection in connections]
     assert [True] == [timer.cancelled for timer in loop.timers]
+
+
+def test_origins_that_are_no_longer_used() -> None:
+    """Idle connections to them go at once, others when they come back; an origin that is used again is kept again."""
+    pool, _ = made()
+    (idle, idle_connection), (other, other_connection), (late, late_connection) = (
+        wire(),
+        wire("http://other"),
+        wire(),
+    )
+    pool.put(idle)
+    pool.put(other)
+    pool.retire(frozenset({"http://one"}))
+    pool.put(late)
+    assert (True, False, True) == tuple(
+        each.closed for each in (idle_connection, other_connection, late_connection)
+    )
+    assert (None, other) == (pool.take("http://one"), pool.take("http://other"))
+    pool.retire(frozenset())
+    again, _ = wire()
+    pool.put(again)
+    assert again is pool.take("http://one")
