@@ -160,3 +160,17 @@ class ClassifyBody(Section):
     tools: tuple[Any, ...] = ()
     mode: PublicName = "balanced"
     micro: Switch = False
+
+
+class ChatRequest(Section):
+    """A chat request, with any other members that `POST /v1/chat/completions` takes."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [{"model": "balanced", "messages": [{"role": "user", "content": "Hello"}]}]
+        },
+    )
+
+    model: PublicName
+    messages: tuple[Mapping[str, Any], ...]

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from proxy.admin.bodies import (
+    ChatRequest,
     ClassifyBody,
     CustomerBody,
     CustomerPatch,
@@ -29,6 +30,7 @@ from proxy.admin.shown import (
     KeyWithText,
     OpenApiDocument,
     ReloadAnswer,
+    RouteExplained,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
@@ -257,6 +259,19 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "What a request would be taken for; a micro-classifier is asked only with `micro`, and is paid for",
         Classified,
         body=ClassifyBody,
+    ),
+    Operation(
+        "explain_route",
+        "POST",
+        "/admin/v1/route/explain",
+        "Which backends a chat request would be sent to, in which order, and why; nothing is sent",
+        RouteExplained,
+        body=ChatRequest,
+        query=(
+            Parameter("customer", "Whose allow-list and priority count.", {"type": "string"}),
+            Parameter("key", "Whose allow-lists count; a key's id.", {"type": "string"}),
+        ),
+        refusals=("not_found", "model_not_found", "model_not_allowed", "no_capable_backend"),
     ),
     Operation(
         "show_health",

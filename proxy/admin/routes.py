@@ -17,6 +17,7 @@ from proxy.admin.ledger import LedgerDesk, Reconciling
 from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
 from proxy.admin.reload import Reload, ReloadDesk
+from proxy.admin.route import RouteDesk
 from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
 from proxy.admin.usage import UsageDesk
@@ -47,6 +48,7 @@ def admin_routes(
     store: Accepting,
     books: Books,
     classifying: ClassifyDesk,
+    routing: RouteDesk,
     health: HealthDesk,
     *,
     reload: Reload,
@@ -60,6 +62,7 @@ def admin_routes(
         store: what they are kept in.
         books: what was counted for them.
         classifying: what a request would be taken for.
+        routing: where it would go.
         health: what is known of backends.
         reload: reads the configuration anew.
         default_limits: what a new customer gets for each limit it does not name.
@@ -90,6 +93,7 @@ def admin_routes(
         "reload": ReloadDesk(reload).reload,
         "accept_store": StoreDesk(store).accept,
         "classify": classifying.classify,
+        "explain_route": routing.explain,
         "show_health": health.show,
         "openapi": _openapi,
     }

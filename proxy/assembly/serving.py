@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from starlette.routing import Route, Router
@@ -10,6 +11,7 @@ from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.health import HealthDesk
+from proxy.admin.route import RouteDesk
 from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
@@ -19,6 +21,7 @@ from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
 from proxy.exchange.admission import Admissions, Terms
+from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Patience
 from proxy.exchange.holding import Holding, OutputLimits
@@ -136,6 +139,7 @@ def exchange_of(
     output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
     if settings.redis.on_outage == "lease":
         core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    choosing = choosing_of(settings, core, catalogue, lanes, board)
     classifying = Classifying(
         Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
         Steering(
@@ -144,14 +148,13 @@ def exchange_of(
             min_confidence=settings.routing.classifier.min_confidence,
             wall_clock_s=core.wall_clock_s,
         ),
-        micro_calls_of(settings, core, catalogue, dispatch, lanes),
+        micro_calls_of(settings, core, catalogue, dispatch, choosing),
     )
     return Exchange(
-        catalogue,
+        choosing,
         admissions,
         Holding(catalogue, admissions, core.guesses, output_limits),
         classifying,
-        lanes,
         dispatch,
         Settlement(core.metrics, core.log),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
@@ -161,7 +164,7 @@ def exchange_of(
 
 
 def micro_calls_of(
-    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, lanes: Lanes
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, choosing: Choosing
 ) -> MicroCalls | None:
     """Who is asked where rules and scorer do not know; nobody, where none is configured or its provider is off."""
     classifier = settings.routing.classifier
@@ -171,7 +174,7 @@ def micro_calls_of(
     return MicroCalls(
         model,
         dispatch,
-        lanes,
+        choosing,
         core.memory,
         core.micro_verdicts,
         core.digests,
@@ -180,6 +183,19 @@ def micro_calls_of(
         timeout_s=classifier.micro_timeout_ms / 1000,
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
+    )
+
+
+def choosing_of(settings: Settings, core: Core, catalogue: Catalogue, lanes: Lanes, board: Board) -> Choosing:
+    """What makes the plan of a request."""
+    return Choosing(
+        catalogue,
+        lanes.providers,
+        core.log,
+        default_output_tokens=settings.limits.default_max_output_tokens,
+        today=lambda: datetime.fromtimestamp(core.wall_clock_s(), tz=UTC).date(),
+        conditions=lambda: board.conditions,
+        usable=lanes.keys.usable,
     )
 
 
@@ -222,6 +238,7 @@ def routes_of(
             core.store,
             core.books,
             classifying,
+            RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
             HealthDesk(core.health, board),
             reload=core.reload,
             default_limits=settings.limits.defaults.named(),

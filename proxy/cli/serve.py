@@ -121,7 +121,7 @@ def _listen_for_ops(address: str | None) -> socket.socket | None:
 def _greet(loaded: Loaded, keys: Kept, listener: socket.socket) -> None:
     """What whoever started this needs next."""
     catalogue = from_settings(loaded.settings)
-    names = [*catalogue.models, *(name for name, tier in catalogue.tiers.items() if tier)]
+    names = [*catalogue.models, *(name for name, tier in catalogue.tiers.items() if tier.models)]
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{port}/v1"

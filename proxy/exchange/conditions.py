@@ -152,15 +152,26 @@ class Board:
             shown.age_s, {name: state for name, state in states.items() if state != UNKNOWN}
         )
 
+    def _told(self, slot: Slot) -> RateLimits:
+        """What the provider's last word on its limits still says; a word that is no longer heeded says nothing."""
+        limits, room = self._limits.get(slot), self._room.get(slot)
+        if limits is None or room is None:
+            return RateLimits(None, None)
+        now_s = self._clock_s()
+        return RateLimits(
+            limits.requests if room.requests is not None and now_s < room.requests.until_s else None,
+            limits.tokens if room.tokens is not None and now_s < room.tokens.until_s else None,
+        )
+
     def _state(self, backend: Backend, shown: HealthSnapshot) -> BackendState:
         keys = self._keys.of(backend.provider)
         known = shown.backend(backend.id)
         places = keys[0].provider.places
         circuit = _best_circuit(shown, backend.id, keys)
         speed = known.speed_recent if known.speed_recent.samples else known.speed_7d
-        limits = [self._limits.get(Slot(backend.id, key.id)) for key in keys]
-        requests = _sum([each and each.requests for each in limits])
-        tokens = _sum([each and each.tokens for each in limits])
+        limits = [self._told(Slot(backend.id, key.id)) for key in keys]
+        requests = _sum([each.requests for each in limits])
+        tokens = _sum([each.tokens for each in limits])
         return BackendState(
             availability=known.availability_7d,
             attempts_7d=known.attempts_7d,

@@ -309,6 +309,10 @@ class Dispatch:
             self._health.probe_answers(way.probe)
         return 200, job.start_headers()
 
+    def _deadline_s(self, record: Record) -> float:
+        wished_s = None if record.plan is None else record.plan.deadline_s
+        return self._patience.deadline_s if wished_s is None else min(wished_s, self._patience.deadline_s)
+
     async def _following(self, job: Job, ways: Ways, failures: list[tuple[Way, UpstreamError]]) -> Way | None:
         """The next attempt, after the wait it needs; `None` when there is none."""
         failed, error = failures[-1]
@@ -322,7 +326,7 @@ class Dispatch:
         )  # nothing was sent without a place
         tries_left = self._patience.retries + 1 - tries
         loop = asyncio.get_running_loop()
-        left_s = job.record.arrived_s + self._patience.deadline_s - loop.time()
+        left_s = job.record.arrived_s + self._deadline_s(job.record) - loop.time()
         if tries_left <= 0 or left_s <= 0:
             return None
         ways.failed(failed, error, tries_left=tries_left)

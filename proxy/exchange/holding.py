@@ -7,7 +7,6 @@ from typing import Final
 from providers.clients.bodies import with_output_limit
 from providers.types import Canonical
 from proxy.exchange.admission import NOTHING, Admission, Admissions, Smaller
-from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import (
     LEAST_OUTPUT_TOKENS,
     Bound,
@@ -21,12 +20,9 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.guesses import Guesses
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Catalogue, Model
-from proxy.routing.policy import Attempt, mode_of
+from proxy.routing.policy import Attempt
 from ratelimit.limits.types import Account, Room
 
-_UNPRICED: Final = (
-    "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
-)
 _UNBOUNDED: Final = (
     "what this request may cost has no bound (files, sound, tools that the provider runs), "
     "so that a key with a quota or budget cannot make it"
@@ -52,15 +48,10 @@ class Holding:
         self._guesses = guesses
         self._limits = limits
 
-    def account(self, request: Canonical, arrival: Arrival) -> Account:
-        """What the request counts for."""
-        asked = request.model
-        return self._admissions.account(arrival.subject, asked, mode_of(asked, self._catalogue) or asked)
-
     async def hold(
         self,
         request: Canonical,
-        arrival: Arrival,
+        account: Account,
         record: Record,
         *,
         streams: bool,
@@ -69,23 +60,16 @@ class Holding:
         """Hold what the request may use; with the limit of its answer, where money depends on there being one.
 
         Args:
+            account: what it counts for.
             streams: the operation gives an answer that may be limited.
             earlier: what it was admitted with before, to be judged; this comes on top.
 
         Raises:
             Refused: a limit is in the way, or what it may cost is not known.
         """
-        account = self.account(request, arrival)
         if not account.limited:
-            return request, await self._admissions.admit(
-                account, arrival.request_id, NOTHING, earlier=earlier
-            )
+            return request, await self._admissions.admit(account, record.request_id, NOTHING, earlier=earlier)
         assert record.plan is not None
-        if account.dollars:
-            priced = tuple(each for each in record.plan.attempts if each.backend.price is not None)
-            if not priced:
-                raise Refused("no_capable_backend", _UNPRICED, param="model")
-            record.plan = record.plan._replace(attempts=priced)
         attempts = record.plan.attempts
         request, output_tokens = self._limited(request, attempts, streams=streams, hard=account.hard)
         asked_for = _Asked(
@@ -99,7 +83,7 @@ class Holding:
         shrinks = self._limits.shrink and account.hard and output_tokens > LEAST_OUTPUT_TOKENS
         admission = await self._admissions.admit(
             account,
-            arrival.request_id,
+            record.request_id,
             held,
             earlier=earlier,
             smaller=asked_for.within if shrinks else None,

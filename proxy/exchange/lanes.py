@@ -1,28 +1,19 @@
 """One lane per backend and provider key: what an attempt needs of it, put together once."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 from providers.dialects import PlainUpstream
 from providers.endpoints import Operation
-from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
-from proxy.exchange.errors import Refused
+from providers.types import ErrorKind, UpstreamError
 from proxy.exchange.relay.stream import Deadlines
 from proxy.exchange.upstream.backends import Provider, Providers
 from proxy.exchange.upstream.headroom import Headroom, Slot
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys, single_keys
 from proxy.exchange.upstream.transport import Headers
 from proxy.routing.catalogue.types import Backend
-from proxy.routing.policy import Attempt, Plan
-
-_PATH: Final = re.compile(r"[.\[]")
-
-_NO_TIER: Final = (
-    "embeddings need a model by name: a tier may choose another one at any time, "
-    "and vectors of different models do not compare"
-)
+from proxy.routing.policy import Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +63,7 @@ class Lanes:
         """Args:
         keys: of these providers; `None`: each has the one it is called with.
         """
-        self._providers = providers
+        self.providers = providers
         self._headroom = headroom
         self._tail_s = tail_s
         self._wall_clock_s = wall_clock_s
@@ -107,61 +98,8 @@ class Lanes:
             self._wall_clock_s,
         )
 
-    def fitting(self, plan: Plan, request: Canonical, operation: Operation, *, customer_id: str = "") -> Plan:
-        """The plan, without attempts whose provider does not have what this request asks for, or no key for it.
-
-        Raises:
-            Refused: no attempt is left.
-        """
-        if plan.tier is not None and operation == "embeddings":
-            raise Refused("no_capable_backend", _NO_TIER, param="model")
-        lacking: dict[str, tuple[str, ...]] = {}
-        keyless: list[str] = []
-        unreadable: RequestError | None = None
-        for attempt in plan.attempts:
-            dialect = self._providers[attempt.backend.provider].speaking(operation)
-            try:
-                lacks = (operation,) if dialect is None else dialect.lacks(request, attempt.backend.model)
-            except RequestError as problem:  # a dialect that has to read more of it than others do
-                unreadable, lacks = problem, (problem.param or "messages",)
-            if not lacks and not self.keys.usable(attempt.backend.provider, customer_id, plan.tier):
-                keyless.append(attempt.backend.id)
-            if lacks:
-                lacking[attempt.backend.id] = lacks
-        if not lacking and not keyless:
-            return plan
-        kept = tuple(
-            attempt
-            for attempt in plan.attempts
-            if attempt.backend.id not in lacking and attempt.backend.id not in keyless
-        )
-        if not kept and unreadable is not None:
-            raise Refused(unreadable.code, unreadable.message, param=unreadable.param)
-        if not kept:
-            raise _unfit(plan.attempts, lacking, request)
-        return plan._replace(attempts=kept)
-
     def dialect(self, attempt: Attempt, operation: Operation) -> PlainUpstream:
         """What an attempt of a fitting plan is encoded in."""
-        dialect = self._providers[attempt.backend.provider].speaking(operation)
+        dialect = self.providers[attempt.backend.provider].speaking(operation)
         assert dialect is not None
         return dialect
-
-
-def _unfit(
-    attempts: tuple[Attempt, ...], lacking: Mapping[str, tuple[str, ...]], request: Canonical
-) -> Refused:
-    each = "; ".join(
-        f"{attempt.backend.id} does not take {_listed(lacking[attempt.backend.id])}"
-        if attempt.backend.id in lacking
-        else f"{attempt.backend.id} has no provider key for this customer and tier"
-        for attempt in attempts
-    )
-    first = lacking.get(attempts[0].backend.id, ("model",))[0]
-    # What is lacking may be the whole operation: then it is the model that should have been another one.
-    param = first if _PATH.split(first, 1)[0] in request.members else "model"
-    return Refused("no_capable_backend", f"no backend can serve this request: {each}", param=param)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

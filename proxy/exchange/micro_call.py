@@ -19,6 +19,7 @@ from providers.clients.openai_chat import OpenAIChat
 from providers.types import Canonical
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound, bound, measure
+from proxy.exchange.choosing import Asking, Budget, Choosing
 from proxy.exchange.conversations import Remembers
 from proxy.exchange.digests import Digests
 from proxy.exchange.dispatch import Dispatch, Job
@@ -26,10 +27,9 @@ from proxy.exchange.downstream import Downstream, Listener
 from proxy.exchange.errors import Refused
 from proxy.exchange.guesses import Guesses
 from proxy.exchange.judging import Judgement, Mishaps, spoken
-from proxy.exchange.lanes import Lanes
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Model
-from proxy.routing.policy import NAMED, Attempt, Plan, Verdict
+from proxy.routing.policy import Plan, Verdict
 from ratelimit.memory.recent import Recent
 
 KIND: Final = "verdict"
@@ -62,7 +62,7 @@ class MicroCalls:
         self,
         model: Model,
         dispatch: Dispatch,
-        lanes: Lanes,
+        choosing: Choosing,
         memory: Remembers,
         known: Known,
         digests: Digests,
@@ -83,7 +83,7 @@ class MicroCalls:
         """
         self._model = model
         self._dispatch = dispatch
-        self._lanes = lanes
+        self._choosing = choosing
         self._memory = memory
         self._known = known
         self._digests = digests
@@ -175,7 +175,7 @@ class MicroCalls:
         priced_only: bool,  # noqa: FBT001 - handed on
     ) -> Judged | None:
         request = _CLIENT.parse(question(ask, self._model.id))
-        plan = self._plan(request, arrival.subject.customer_id, priced_only=priced_only)
+        plan = self._plan(request, record, priced_only=priced_only)
         if plan is None:
             self._mishaps.unclassified("unavailable")
             return None
@@ -199,18 +199,17 @@ class MicroCalls:
             self._mishaps.unclassified("broken")
         return verdict
 
-    def _plan(self, request: Canonical, customer_id: str, *, priced_only: bool) -> Plan | None:
-        attempts = tuple(
-            Attempt(backend, self._model.id, self._model.context_tokens, ("micro",))
-            for backend in self._model.backends
-            if backend.price is not None or not priced_only
+    def _plan(self, request: Canonical, record: Record, *, priced_only: bool) -> Plan | None:
+        asking = Asking(
+            request._replace(model=self._model.id),
+            _CLIENT.operation,
+            None,
+            record.request_id,
+            budget=Budget(priced_only),
+            customer_id=record.customer_id,
         )
-        if not attempts:
-            return None
         try:
-            return self._lanes.fitting(
-                Plan(None, NAMED, attempts), request, _CLIENT.operation, customer_id=customer_id
-            )
+            return self._choosing.choose(asking)
         except Refused:
             return None
 

@@ -9,7 +9,9 @@ import orjson
 from providers.types import UpstreamError, Usage
 from proxy.exchange.metering import cost_microusd
 from proxy.routing.catalogue.types import Price
-from proxy.routing.policy import Attempt, Plan
+from proxy.routing.explain import reasons_of
+from proxy.routing.plans import Plan
+from proxy.routing.policy import Attempt
 
 _MICRO: Final = 1_000_000
 
@@ -195,6 +197,7 @@ class Record:
                     "domain": verdict.domain,
                     "raised": plan.raised,
                 },
+                **self._routing(plan),
                 "attempts": self.attempts(),
                 "cost_usd": usd(self.cost_microusd),
                 "latency_ms": round((now - self.arrived_s) * 1000),
@@ -202,6 +205,20 @@ class Record:
                 "overhead_ms": self.overhead_ms(now),
             }
         )
+
+    def _routing(self, plan: Plan) -> dict[str, Any]:
+        """Why the answer comes from where it comes from; nothing to say where a model was named and answers."""
+        if plan.tier is None and not plan.ignored:
+            return {}
+        return {
+            "routing": {
+                "strategy": plan.strategy,
+                "because": plan.because,
+                "lowered_from": plan.lowered_from,
+                "ignored_models": plan.ignored,
+                "reasons": reasons_of(plan, self.current),
+            }
+        }
 
     @property
     def ttft_ms(self) -> int | None:
@@ -226,6 +243,8 @@ class Record:
                 said.append((b"x-headgate-dropped-params", ", ".join(dropped).encode()))
         if plan is not None and plan.tier is not None:
             said.append((b"x-headgate-tier", plan.tier.encode()))
+        if plan is not None and plan.lowered_from is not None:
+            said.append((b"x-headgate-tier-lowered", plan.lowered_from.encode()))
         return said
 
     def log_fields(self) -> Mapping[str, Any]:

@@ -1,9 +1,8 @@
 """One request's story, one line a step. Nothing here knows a dialect or a provider."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, cast
 
 from providers.dialects import Client, PlainClient
@@ -11,19 +10,19 @@ from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound
+from proxy.exchange.choosing import Asking, Budget, Choosing, Conversation
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
-from proxy.exchange.judging import Judge, Judgement
-from proxy.exchange.lanes import Lanes
+from proxy.exchange.judging import Judge
 from proxy.exchange.ledger_row import row_of, tags_of
 from proxy.exchange.micro_call import MicroCalls
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
-from proxy.routing.catalogue.types import Backend, Catalogue
-from proxy.routing.policy import UNDECIDED, AllowLists, Plan, Unroutable, mode_asked, plan
-from ratelimit.subjects.types import Subject
+from proxy.routing.snapshot import Settled as SettledTier
+from proxy.routing.snapshot import Warm
+from ratelimit.limits.types import Account
 
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (
@@ -31,7 +30,6 @@ EVENT_STREAM: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would hold a stream back otherwise
 )
-PLANS_KEPT: Final = 1024
 CLIENT_GONE: Final = 499
 """Logged for a client that left before its answer was complete; nobody is there to receive it."""
 
@@ -73,11 +71,10 @@ class Exchange:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        choosing: Choosing,
         admissions: Admissions,
         holding: Holding,
         classifying: Classifying,
-        lanes: Lanes,
         dispatch: Dispatch,
         settled: Settled,
         *,
@@ -85,15 +82,10 @@ class Exchange:
         clock: Callable[[], float],
         wall_clock_s: Callable[[], float],
     ) -> None:
-        # Equal arguments give equal plans, and few differ: names of the catalogue times allow-lists in use.
-        self._planned = lru_cache(PLANS_KEPT)(
-            lambda asked, tier, *lists: plan(asked, _named(lists), UNDECIDED, catalogue, tier)
-        )
+        self.choosing = choosing
         self.classifying = classifying
-        self._catalogue = catalogue
         self._admissions = admissions
         self._holding = holding
-        self._lanes = lanes
         self._dispatch = dispatch
         self._settled = settled
         self._patience = patience
@@ -181,15 +173,22 @@ class Exchange:
             raise Refused(problem.code, problem.message, param=problem.param) from None
         record.asked, record.stream = request.model, request.stream
         record.tags = tags_of(arrival.subject.tags, request.members)
-        held.course = await self._course(request, arrival, client, record, held)
-        chosen = self._plan(request, arrival.subject, held.course)
-        if chosen.tier is not None:
-            request = request._replace(named=False)
-        record.plan = self._lanes.fitting(
-            chosen, request, client.operation, customer_id=arrival.subject.customer_id
+        wishes = self.choosing.wishes(request)
+        account = self._admissions.account(arrival.subject, *self.choosing.names(request, wishes))
+        asking = Asking(
+            request, client.operation, arrival.subject, record.request_id, wishes, Budget(account.dollars)
         )
+        course = held.course = await self._course(asking, arrival, account, record, held)
+        if course is None:
+            record.plan = self.choosing.choose(asking)
+        else:
+            warm = None if course.warm is None else Warm(course.warm.backend_id, course.warm.cached_tokens)
+            conversation = Conversation(SettledTier(course.tier, course.raised, course.because), warm)
+            record.plan = self.choosing.choose(asking, course.verdict, conversation)
+        if record.plan.tier is not None:
+            request = request._replace(named=False)
         held.request, held.admission = await self._holding.hold(
-            request, arrival, record, streams=client.operation != "embeddings", earlier=held.admission
+            request, account, record, streams=client.operation != "embeddings", earlier=held.admission
         )
         return held.request, held.admission
 
@@ -226,9 +225,9 @@ class Exchange:
             downstream.end(answer)
 
     async def _course(
-        self, request: Canonical, arrival: Arrival, client: PlainClient, record: Record, held: _Held
+        self, asking: Asking, arrival: Arrival, account: Account, record: Record, held: _Held
     ) -> Course | None:
-        """Judge a mode's request, and steer it by its conversation; `None` for a model's.
+        """Judge a mode's request, and steer it by its conversation; `None` where a model or a tier was named.
 
         Args:
             record, held: take the attempts of a micro-classifier, and what was admitted for it.
@@ -236,54 +235,25 @@ class Exchange:
         Raises:
             Refused: this key may not use the mode, or a limit is in the way of asking what the request is.
         """
-        subject = arrival.subject
-        judgement = self._judged(request) if client.operation != "embeddings" else None
-        if judgement is None:
+        mode = self.choosing.mode(asking)
+        if mode is None:
             return None
-
-        def expected(tier: str) -> Backend | None:
-            try:
-                return self._planned_for(request.model, tier, subject).attempts[0].backend
-            except Refused as refused:
-                if refused.code == "model_not_allowed":
-                    raise
-                return None
-
-        expected(judgement.tiers[0])  # before anybody is asked anything: may it be used at all
-        place, before = await self.classifying.steering.before(subject.customer_id, request, judgement)
+        request, classifying = asking.request, self.classifying
+        judgement = classifying.judge.of(mode, self.choosing.catalogue.modes[mode], request.members)
+        place, before = await classifying.steering.before(record.customer_id, request, judgement)
         verdict = kept_verdict(judgement, place, before)
-        micro = self.classifying.micro
+        micro = classifying.micro
         if verdict is None and micro is not None and judgement.left_open is not None:
-            account = self._holding.account(request, arrival)
 
             async def admit(most: Bound) -> None:
-                held.admission = await self._admissions.admit(account, arrival.request_id, most)
+                held.admission = await self._admissions.admit(account, record.request_id, most)
 
             verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
         if verdict is None:
             verdict = judgement.verdict
-        return self.classifying.steering.course(request, judgement, verdict, place, before, expected)
-
-    def _judged(self, request: Canonical) -> Judgement | None:
-        mode = mode_asked(request.model, self._catalogue)
-        return (
-            None
-            if mode is None
-            else self.classifying.judge.of(mode, self._catalogue.modes[mode], request.members)
+        return classifying.steering.course(
+            request, judgement, verdict, place, before, lambda tier: self.choosing.expected(asking, tier)
         )
-
-    def _plan(self, request: Canonical, subject: Subject, course: Course | None) -> Plan:
-        if course is None:
-            return self._planned_for(request.model, None, subject)
-        return self._planned_for(request.model, course.tier, subject)._replace(
-            verdict=course.verdict, raised=course.raised, because=course.because
-        )
-
-    def _planned_for(self, asked: str, tier: str | None, subject: Subject) -> Plan:
-        try:
-            return self._planned(asked, tier, subject.key_models, subject.customer_models)
-        except Unroutable as problem:
-            raise Refused(problem.code, problem.message, param="model") from None
 
     def _end_stopped(self, client: PlainClient, downstream: Downstream, record: Record) -> None:
         """The server is stopping and waits no longer: an answer that has not ended is an error.
@@ -310,12 +280,3 @@ class Exchange:
         error = UpstreamError(kind, refused.message)
         closer = cast("Client", client).closer()  # only a dialect that has streams starts early
         downstream.end(closer.error(error, refused.status, b"null", record.block(), None))
-
-
-def allow_lists(subject: Subject) -> AllowLists:
-    """The lists a name must be in."""
-    return _named((subject.key_models, subject.customer_models))
-
-
-def _named(lists: Iterable[tuple[str, ...] | None]) -> AllowLists:
-    return [names for names in lists if names is not None]

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from proxy.routing.catalogue.cost import cost_picousd
 from proxy.routing.catalogue.types import Price
-from proxy.routing.policy import POSITION, Verdict
+from proxy.routing.types import POSITION, Verdict
 
 WARM_S: Final = 300.0
 """For how long a provider is taken to keep a prompt it has cached. Anthropic keeps it for five minutes after its last

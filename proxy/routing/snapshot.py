@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Circuit = Literal["closed", "due", "half_open", "open"]
 """`due`: open, but its cool-down is over and the next request may be its probe; `half_open`: a probe is under way."""
@@ -65,3 +66,51 @@ class Conditions:
     def of(self, backend_id: str) -> BackendState:
         """The figures; the neutral ones of a backend that nobody has met."""
         return self.backends.get(backend_id, UNKNOWN)
+
+
+class Settled(NamedTuple):
+    """The tier that a conversation has come to, where it has one; see `Plan` for the words."""
+
+    tier: str
+    raised: bool = False
+    because: str = ""
+
+
+class Warm(NamedTuple):
+    """Where the prompt of a conversation is in a provider's cache, and how much of it."""
+
+    backend_id: str
+    cached_tokens: int
+
+
+class Barred(dict[str, frozenset[str]]):
+    """Providers that have no key for the customer in a tier, by the tier; the empty name is for named models."""
+
+    def __missing__(self, tier: str) -> frozenset[str]:
+        return frozenset()
+
+
+_NOBODY: Final = Barred()
+
+
+class Snapshot(NamedTuple):
+    """The moment of one choice.
+
+    Attributes:
+        today: models whose last day is before it are passed over in tiers; `None`: none is.
+        barred: see `Barred`.
+        dollars: the subject has a limit in dollars, so that every price must be known.
+        spendable_microusd: what is left of it; `None`: nobody said.
+        lower: a soft limit is reached and the customer's rule is to go down one tier.
+        settled: the conversation's tier.
+        warm: the conversation's cache.
+    """
+
+    conditions: Conditions = Conditions()
+    today: date | None = None
+    barred: Barred = _NOBODY
+    dollars: bool = False
+    spendable_microusd: int | None = None
+    lower: bool = False
+    settled: Settled | None = None
+    warm: Warm | None = None

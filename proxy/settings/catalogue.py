@@ -31,3 +31,17 @@ def _reduced(tier: Tier, models: frozenset[str]) -> Tier:
 def reduced_modes(modes: Mapping[str, tuple[str, ...]], tiers: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Modes all of whose tiers exist."""
     return {name: entries for name, entries in modes.items() if tiers.issuperset(entries)}
+
+
+def without_sandbox(
+    tiers: Mapping[str, Tier], models: Iterable[Model], sandboxes: frozenset[str]
+) -> dict[str, Tier]:
+    """Tiers without models that only a sandbox serves, as far as others are left.
+
+    Nobody who has a provider wants made-up answers.
+    """
+    served = frozenset(
+        model.id for model in models if any(backend.provider not in sandboxes for backend in model.backends)
+    )
+    reduced = reduced_tiers(tiers, served)
+    return {name: reduced[name] if reduced[name].models else tier for name, tier in tiers.items()}

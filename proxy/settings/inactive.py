@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.settings.problems import Location, Problem, path_of
-from proxy.settings.schema import TIER_DEFAULTS, Settings
+from proxy.settings.schema import Settings
 from proxy.settings.section import Section
 
 
@@ -29,11 +29,6 @@ class _Set:
 
 def _differs(found: _Set) -> bool:
     return bool(found.value != found.default)
-
-
-def _tier_differs(found: _Set) -> bool:
-    _, tier, key = found.location
-    return bool(found.value != TIER_DEFAULTS.get(str(tier), {}).get(str(key), found.default))
 
 
 def _written_as(word: str) -> Callable[[_Set], bool]:
@@ -81,12 +76,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("providers.*.session_token", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.token", _VAULT_NOTE, _starts("vault:")),
     *(Row(price, "such tokens are charged like others") for price in _UNTOLD),
-    Row("tiers.*.strategy", "models are tried in the order of the list", _tier_differs),
-    Row("tiers.*.floor", "models are tried in the order of the list", _tier_differs),
-    Row("tiers.*.weights", "models are tried in the order of the list"),
     Row("tiers.*.stages", "one model answers"),
     Row("routing.hedge", "no request is hedged"),
-    Row("customers.*.priority", "it is kept and shown, and no request comes before another"),
     Row("keys.*.secret", _VAULT_NOTE, _starts("vault:")),
 )
 

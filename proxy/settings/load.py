@@ -5,10 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.settings.catalogue import reduced_models, reduced_modes, reduced_tiers
+from proxy.settings.catalogue import reduced_models, reduced_modes, reduced_tiers, without_sandbox
 from proxy.settings.checks import cross_problems, names_in
 from proxy.settings.document import MAX_BYTES, DocumentError, parse
-from proxy.settings.environment import CONFIG_VARIABLE, Override, admin_key, default_providers, overrides
+from proxy.settings.environment import (
+    CONFIG_VARIABLE,
+    SANDBOX,
+    Override,
+    admin_key,
+    default_providers,
+    overrides,
+)
 from proxy.settings.inactive import inactive
 from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.resolve import admin_key_problem, resolve_keys, resolve_providers, usable
@@ -187,6 +194,9 @@ def _completed(
     models = written.models if "models" in values else reduced_models(catalogue.models, usable(providers))
     known = frozenset(model.id for model in models)
     tiers = reduced_tiers(written.tiers if "tiers" in values else catalogue.tiers, known)
+    if "tiers" not in values:
+        sandboxes = frozenset(name for name, each in providers.items() if each.adapter == SANDBOX)
+        tiers = without_sandbox(tiers, models, sandboxes)
     named = {customer.id for customer in written.customers}
     made = dict.fromkeys(key.customer for key in written.keys if key.customer not in named)
     routing = written.routing

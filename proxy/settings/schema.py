@@ -243,7 +243,9 @@ class Weights(Section):
 
 class Tier(Section):
     models: tuple[PublicName, ...] = ()
-    strategy: Literal["cheapest", "score"] = "cheapest"
+    strategy: Literal["cheapest", "score", "fastest", "throughput", "order", "weighted", "least_busy"] = (
+        "cheapest"
+    )
     floor: Grade = 0.0
     weights: Weights | None = None
     stages: tuple[PublicName, ...] | None = None

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.exchange.arrival import Arrival
+from proxy.exchange.choosing import allow_lists
 from proxy.exchange.errors import Refused
-from proxy.exchange.run import allow_lists
 from proxy.http.door import ARRIVAL
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.policy import names

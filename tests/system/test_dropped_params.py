@@ -20,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     def configure(listener: socket.socket) -> dict[str, Any]:
         providers = {name: provider(listener, f"/{name}/v1", adapter=name) for name in ADAPTERS}
         models = [
-            *(model(name, name) for name in ADAPTERS),
+            *(model(name, name, can=["logprobs"]) for name in ADAPTERS),
             model("groq-openai", "groq", "openai"),
             model("mistral-openai", "mistral", "openai"),
             model("groq-ollama", "groq", "ollama"),

@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     def configure(listener: socket.socket) -> dict[str, Any]:
         providers = {"first": provider(listener, "/first/v1"), "second": provider(listener, "/second/v1")}
         models = [model("test-model", "first", "second")]
-        tiers = {"balanced": {"models": ["test-model"]}}
+        tiers = {"balanced": {"models": ["test-model"], "strategy": "order"}}
         made = config(providers, models, tiers=tiers, routing={"breaker": NO_CIRCUITS})
         limited = {"id": "limited", "customer": "tester", "secret": "env:LIMITED_KEY"}
         made["keys"] = [*made["keys"], {**limited, "limits": {"requests_per_minute": 600}}]
@@ -167,10 +167,12 @@ async def test_the_block(place: Site, *, stream: bool) -> None:
         "latency_ms",
         "ttft_ms",
     }
-    assert members | {"overhead_ms"} == block.keys()
+    assert members | {"overhead_ms", "routing"} == block.keys()
     assert ("balanced", "test-model", "second") == (block["tier"], block["model"], block["provider"])
     decision = {"source", "complexity", "task_type", "confidence", "rule", "domain", "raised"}
     assert decision == block["decision"].keys()
+    routing = {"strategy", "because", "lowered_from", "ignored_models", "reasons"}
+    assert routing == block["routing"].keys()
     attempts = [{name: each[name] for name in each if name != "ms"} for each in block["attempts"]]
     first = {
         "backend": "first/upstream-model",

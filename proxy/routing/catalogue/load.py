@@ -31,7 +31,7 @@ def from_settings(settings: schema.Settings) -> Catalogue:
         )
         if backends:
             models[model.id] = _model(model, backends)
-    choices = {
+    tiers = {
         name: Tier(
             tuple(model for model in tier.models if model in models),
             tier.strategy,
@@ -41,11 +41,12 @@ def from_settings(settings: schema.Settings) -> Catalogue:
         )
         for name, tier in settings.tiers.items()
     }
-    tiers = {name: tier.models for name, tier in choices.items()}
     modes = {name: (tier[0], tier[1], tier[2]) for name, tier in settings.routing.modes.items()}
     for name in tiers:
         modes.setdefault(name, (name, name, name))
-    return Catalogue(models, tiers, modes, dict(settings.routing.aliases), choices)
+    return Catalogue(
+        models, tiers, modes, dict(settings.routing.aliases), settings.routing.classifier.min_confidence
+    )
 
 
 def price_of(price: schema.Price | schema.PriceStep) -> Price:
@@ -71,7 +72,7 @@ def _model(model: schema.Model, backends: tuple[Backend, ...]) -> Model:
         backends,
         model.context_tokens,
         model.max_output_tokens,
-        frozenset(model.can),
+        frozenset(model.can) if "can" in model.model_fields_set else None,
         model.max_image_tokens,
         MappingProxyType(dict(model.quality)),
         model.speed_tokens_s,

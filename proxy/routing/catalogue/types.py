@@ -8,7 +8,8 @@ from typing import Literal
 
 from proxy.routing.catalogue.areas import AREA_OF
 
-Strategy = Literal["cheapest", "score"]
+Strategy = Literal["cheapest", "score", "fastest", "throughput", "order", "weighted", "least_busy"]
+"""What orders the models of a tier; `proxy.routing.ranking` says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Model:
 
     Attributes:
         context_tokens: prompt and answer together; `None` means unknown, here and below.
-        can: words of the configuration's `can`; none of them means text only.
+        can: words of the configuration's `can`; none of them means text only. `None`: nobody said, which is text only
+            for a tier, while a client that names the model may know better.
         max_image_tokens: the most that one image adds to a prompt.
         quality: 0 to 100 by kind of task or by domain. What is not in it is unknown, not bad; ask `quality_for`.
         speed_tokens_s: a first guess.
@@ -81,7 +83,7 @@ class Model:
     backends: tuple[Backend, ...]
     context_tokens: int | None = None
     max_output_tokens: int | None = None
-    can: frozenset[str] = frozenset()
+    can: frozenset[str] | None = None
     max_image_tokens: int | None = None
     quality: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     speed_tokens_s: float | None = None
@@ -138,14 +140,14 @@ class Catalogue:
 
     Attributes:
         models: by public id.
-        tiers: tier to its models, best first.
+        tiers: by name.
         modes: name asked for, to its tiers for simple, moderate and complex requests.
         aliases: further names of modes.
-        choices: tier to all that is known of it, its models again included.
+        min_confidence: a verdict below it moves one tier up within its mode, 0 to 1.
     """
 
     models: Mapping[str, Model]
-    tiers: Mapping[str, tuple[str, ...]]
+    tiers: Mapping[str, Tier]
     modes: Mapping[str, tuple[str, str, str]]
     aliases: Mapping[str, str]
-    choices: Mapping[str, Tier] = field(default_factory=lambda: MappingProxyType({}))
+    min_confidence: float = 0.6

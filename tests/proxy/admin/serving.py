@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from hashlib import sha256
 from types import TracebackType
@@ -22,7 +23,9 @@ from classifiers.scorer import load
 from providers.registry import REGISTRY
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.health import HealthDesk
+from proxy.admin.route import RouteDesk
 from proxy.admin.routes import Books, admin_routes
+from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.judging import Judge
 from proxy.exchange.record import Try
@@ -32,7 +35,7 @@ from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
-from proxy.routing.catalogue.types import Backend, Catalogue
+from proxy.routing.catalogue.types import Backend, Catalogue, Model, Tier
 from proxy.settings.reload import Reloaded
 from proxy.settings.schema import DEFAULT_MODES
 from proxy.telemetry.metrics import Metrics
@@ -120,6 +123,24 @@ def classifying() -> ClassifyDesk:
     )
 
 
+def routing(directory: Directory) -> RouteDesk:
+    """Explains for a tier of one model with one backend."""
+    catalogue = Catalogue(
+        {"gpt-5-mini": Model("gpt-5-mini", (BACKEND,))},
+        {"balanced": Tier(("gpt-5-mini",))},
+        DEFAULT_MODES,
+        {"auto": "balanced"},
+    )
+    choosing = Choosing(
+        catalogue,
+        {"openai": _PROVIDER},
+        Log(),
+        default_output_tokens=100,
+        today=lambda: date(2026, 1, 1),
+    )
+    return RouteDesk(choosing, Judge(Cascade(Rules(), load()), Metrics(), Log()), directory)
+
+
 @asynccontextmanager
 async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     """The admin API on an emptied store."""
@@ -146,6 +167,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         store,
         books_of(store),
         classifying(),
+        routing(directory),
         desk,
         reload=nothing_new,
         default_limits=DEFAULT_LIMITS,

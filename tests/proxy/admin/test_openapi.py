@@ -26,13 +26,14 @@ from proxy.admin.shown import (
     KeyRecord,
     KeyWithText,
     ReloadAnswer,
+    RouteExplained,
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new
+from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new, routing
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -63,6 +64,7 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         served.store,
         books_of(served.store),
         classifying(),
+        routing(served.directory),
         HealthDesk(served.health, served.board),
         reload=nothing_new,
         default_limits={},
@@ -136,6 +138,11 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ("reload", ReloadAnswer, await call("POST", "/admin/v1/reload")),
         ("accept_store", StoreAccepted, await call("POST", "/admin/v1/store/accept")),
         ("classify", Classified, await call("POST", "/admin/v1/classify", {"prompt": "Hello"})),
+        (
+            "explain_route",
+            RouteExplained,
+            await call("POST", "/admin/v1/route/explain", {"model": "auto", "messages": [{"role": "user"}]}),
+        ),
         ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("revoke_key", None, await call("DELETE", one)),

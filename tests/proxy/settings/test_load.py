@@ -46,6 +46,7 @@ def test_a_providers_key_in_the_environment_adds_it_and_its_models() -> None:
     assert [KEY] == [each.key.reveal() for each in loaded.settings.providers["openai"].resolved_keys]
     assert ["a", "s"] == [model.id for model in loaded.settings.models]
     assert ("a",) == loaded.settings.tiers["balanced"].models
+    assert ("a",) == loaded.settings.tiers["frugal"].models, "the sandbox leaves tiers that have others"
 
 
 def test_the_defaults_are_those_of_the_schema(load_text: Load) -> None:
