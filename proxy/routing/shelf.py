@@ -14,6 +14,10 @@ UNLIMITED: Final = 2**62
 WELL: Final = 0.9
 """Availability below which a backend stands behind all that are better: of ten attempts more than one fails."""
 
+GOOD: Final = 0.99
+"""Availability above which all are alike. Below it hundredths count: the last failure of one of two equals must not
+send everybody to the other, and back."""
+
 RESERVED_SHARE: Final = 0.2
 """The last share of a provider's limits, kept from requests of low priority."""
 
@@ -214,7 +218,7 @@ def standing(model: Model, state: BackendState) -> Standing:
         group,
         full,
         int(state.availability < WELL),
-        max(state.availability, 0.001),
+        max(min(round(state.availability, 2), GOOD), 0.01),
         _blended(model.speed_tokens_s or SPEED_REFERENCE_TOKENS_S, state.tokens_s, state.speed_samples),
         _blended(FIRST_CONTENT_REFERENCE_MS, state.first_content_p50_ms, state.speed_samples),
         left,
