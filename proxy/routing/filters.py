@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from proxy.routing.catalogue.cost import PICOUSD_PER_MICROUSD, cost_picousd
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.shelf import UNLIMITED, Row, Standing
-from proxy.routing.snapshot import Snapshot
+from proxy.routing.snapshot import NOBODY, Snapshot
 from proxy.routing.types import TAKES_ALL, Facts, Lacks
 from proxy.routing.wishes import NONE, Wishes
 
@@ -88,8 +88,7 @@ def checks(
         )
     if wishes is not NONE:
         found += _of_wishes(facts, wishes, tier, known)
-    barred = snapshot.barred[tier or ""]
-    if barred:
+    if snapshot.barred is not NOBODY and (barred := snapshot.barred[tier or ""]):
         found.append(lambda row, _: _NO_KEY if row.backend.provider in barred else None)
     if snapshot.today is not None and tier is not None:
         found.append(_ended(snapshot.today))
