@@ -174,7 +174,8 @@ class Exchange:
         record.asked, record.stream = request.model, request.stream
         record.tags = tags_of(arrival.subject.tags, request.members)
         wishes = self.choosing.wishes(request)
-        account = self._admissions.account(arrival.subject, *self.choosing.names(request, wishes))
+        names = self.choosing.names(request, wishes) if arrival.subject.key_model_limits else ()
+        account = self._admissions.account(arrival.subject, *names)
         asking = Asking(
             request, client.operation, arrival.subject, record.request_id, wishes, Budget(account.dollars)
         )
