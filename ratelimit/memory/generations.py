@@ -14,9 +14,10 @@ from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 
 _INDEX: Final = load_script("ratelimit.memory", "index_generations")
+_PUT: Final = load_script("ratelimit.memory", "put_generations")
 
 AT_ONCE: Final = 64
-"""Records written together: one call for the index, one for each blob."""
+"""Records written together: one call for the index, one for each customer among them."""
 LEAVING_AT_ONCE: Final = 256
 """More than come with one call, so that what was lowered is reached; few, so that no call takes long."""
 GATHERED_S: Final = 0.05
@@ -160,7 +161,10 @@ class Generations:
         try:
             # First the index: a record that nobody lists would escape the bound.
             await self._index(batch)
-            await asyncio.gather(*(self._write(name, each) for name, each in batch))
+            whose: dict[str, list[tuple[str, _Waiting]]] = {}
+            for name, each in batch:
+                whose.setdefault(each.customer_id, []).append((name, each))
+            await asyncio.gather(*(self._write(*mine) for mine in whose.items()))
             await self._remove()
         except StoreUnavailable:
             return False
@@ -185,16 +189,24 @@ class Generations:
                 return
             words = []
 
-    async def _write(self, generation_id: str, each: _Waiting) -> None:
-        key = spelled.generation(each.customer_id, generation_id)
-        if key not in self._leaving:
+    async def _write(self, customer_id: str, batch: Sequence[tuple[str, _Waiting]]) -> None:
+        """Records of one customer, which share a hash tag."""
+        leaving = frozenset(self._leaving)
+        kept = [
+            (key, each.blob)
+            for key, each in ((spelled.generation(customer_id, name), each) for name, each in batch)
+            if key not in leaving
+        ]
+        if kept:
+            names, blobs = zip(*kept, strict=True)
             try:
-                await self._store.call("SET", key, each.blob, "PX", self._kept_ms, writes=True)
+                await self._store.run(_PUT, names, (self._kept_ms, *blobs))
             except StoreFault as fault:
                 self._on_fault(fault)
-        # Forgotten meanwhile, it is not to be counted down again.
-        if self._waiting.get(generation_id) is each:
-            self._taken(generation_id)
+        for name, each in batch:
+            # Forgotten meanwhile, it is not to be counted down again.
+            if self._waiting.get(name) is each:
+                self._taken(name)
 
     async def _remove(self) -> None:
         leaving = self._leaving
