@@ -41,6 +41,7 @@ from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.limits.spill import Spill
+from ratelimit.memory.generations import Generations
 from ratelimit.memory.memory import Memory
 from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
@@ -194,6 +195,7 @@ class Gateway:
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
             memory=memory,
+            generations=self._run_generations(stack, store),
             conversations=Conversations(memory, digests, clock=monotonic),
             digests=digests,
             micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
@@ -212,6 +214,18 @@ class Gateway:
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
         stack.push_async_callback(memory.emptied, _SETTLE_S)
         return memory
+
+    def _run_generations(self, stack: AsyncExitStack, store: Store) -> Generations:
+        records = self._loaded.settings.records
+        generations = Generations(
+            store,
+            most=records.generations_max,
+            kept_days=records.generations_days,
+            on_fault=lambda fault: self._log.error("a past request is not recorded", reason=str(fault)),
+        )
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(generations.run()))
+        stack.push_async_callback(generations.emptied, _SETTLE_S)
+        return generations
 
     def _watch(self, stack: AsyncExitStack, core: Core) -> None:
         """Keep up with the health of the backends that are served."""

@@ -102,6 +102,7 @@ def configuration(listener: socket.socket, store_url: str, home: Path) -> dict[s
         {"scripted": provider(listener)},
         [model("test-model", "scripted")],
         redis={"url": store_url, "timeout_ms": 5000},
+        records={"generations_max": 0},  # they follow an answer at a moment of their own
         tiers={tier: {"models": ["test-model"]} for tier in ("frugal", "balanced", "premium")},
         customers=[{"id": name, "limits": dict(limits)} for name, limits in CUSTOMERS.items()],
     )
