@@ -24,7 +24,6 @@ from proxy.exchange.guesses import Guesses
 from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
-from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
 from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.schema import Settings
@@ -311,6 +310,8 @@ class Gateway:
             for provider in settings.providers.values()
         )
         if wanted and self._sandbox_url is None:
+            from proxy.sandbox.server import Sandbox  # with a server of its own: who needs none pays for none
+
             sandbox = Sandbox()
             self._sandbox_url = await sandbox.start()
             self._sandboxes.push_async_callback(sandbox.stop)
