@@ -13,7 +13,7 @@ import orjson
 
 from classifiers.types import Ask
 from proxy.exchange.digests import Digests, beginning
-from proxy.routing.policy import Verdict
+from proxy.routing.policy import POSITION, Verdict
 from ratelimit.memory.recent import Recent
 
 KIND: Final = "conversation"
@@ -143,12 +143,21 @@ def written(remembered: Remembered) -> bytes:
 def read(blob: bytes) -> Remembered | None:
     """What `written` wrote; `None` for anything else, such as another version's."""
     try:
-        version, turn, turns, verdict, tier, backend_id, cached_tokens, at_s = orjson.loads(blob)
-        if version != _VERSION:
-            return None
-        return Remembered(turn, turns, Verdict(*verdict), tier, backend_id, cached_tokens, at_s)
+        version, turn, turns, spoken, tier, backend_id, cached_tokens, at_s = orjson.loads(blob)
+        verdict = Verdict(*spoken)
     except (ValueError, TypeError):
         return None
+    sound = (
+        version == _VERSION
+        and isinstance(turn, str)
+        and isinstance(turns, int)
+        and verdict.complexity in tuple(POSITION)  # compared, not hashed: it may be anything
+        and isinstance(tier, str)
+        and isinstance(backend_id, str)
+        and isinstance(cached_tokens, int)
+        and isinstance(at_s, float)
+    )
+    return Remembered(turn, turns, verdict, tier, backend_id, cached_tokens, at_s) if sound else None
 
 
 def _fits(found: Remembered, place: Place) -> bool:

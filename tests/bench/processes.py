@@ -36,6 +36,18 @@ def status(pid: int) -> Status | None:
     return Status(int(fields[1]), int(fields[3]), sum(map(int, fields[11:15])) / _TICKS_PER_S)
 
 
+def _cpu_s(pid: int) -> float:
+    found = status(pid)
+    return found.cpu_s if found is not None else 0.0
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"proxy.cli.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def on_core(core: int | None) -> Iterator[None]:
     """What is started inside runs on `core`; None changes nothing."""
@@ -81,14 +93,13 @@ class Tree:
         return sorted(pid for pid in members if pid in known)
 
     def cpu_s(self) -> float:
-        """Of the process itself."""
-        found = status(self._process.pid)
-        return found.cpu_s if found is not None else 0.0
+        """Of the process itself and of its workers, if it has some."""
+        return sum(_cpu_s(pid) for pid in self.pids() if pid == self._process.pid or _is_worker(pid))
 
     def below_cpu_s(self) -> float:
-        """Of the processes below it: the embedded store."""
-        below = (status(pid) for pid in self.pids() if pid != self._process.pid)
-        return sum(found.cpu_s for found in below if found is not None)
+        """Of the other processes below it: the embedded store."""
+        below = (pid for pid in self.pids() if pid != self._process.pid and not _is_worker(pid))
+        return sum(map(_cpu_s, below))
 
     def pss_bytes(self) -> int:
         """Memory in proportion to how many share it, summed over the tree."""

@@ -70,12 +70,17 @@ def reference(port: int, upstream_port: int, folder: Path) -> Launch:
 
 
 def headgate(
-    port: int, upstream_port: int, folder: Path, limits: Mapping[str, float] = MappingProxyType(RATES)
+    port: int,
+    upstream_port: int,
+    folder: Path,
+    limits: Mapping[str, float] = MappingProxyType(RATES),
+    workers: int = 1,
 ) -> Launch:
     config = folder / "headgate.yaml"
     config.write_text(yaml.safe_dump(configuration(port, upstream_port, folder, limits), sort_keys=False))
+    command = [str(Path(sys.executable).parent / "headgate"), "serve", "--config", str(config)]
     return Launch(
-        command=[str(Path(sys.executable).parent / "headgate"), "serve", "--config", str(config)],
+        command=[*command, "--workers", str(workers)],
         environment={
             "BENCH_UPSTREAM_KEY": UPSTREAM_KEY,
             "BENCH_GATEWAY_KEY": GATEWAY_KEY,
@@ -92,6 +97,7 @@ LAUNCHERS: Mapping[str, Callable[[int, int, Path], Launch]] = {
     "reference": reference,
     "unlimited": partial(headgate, limits={}),
     "budgets": partial(headgate, limits=BUDGETS),
+    "workers": partial(headgate, workers=2),
 }
 
 

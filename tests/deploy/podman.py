@@ -96,7 +96,11 @@ def podman(directory: Path) -> Podman:
 
 
 def adapted(
-    manifests: list[Manifest], *, environ: Mapping[str, str], replaced: Mapping[str, str]
+    manifests: list[Manifest],
+    *,
+    environ: Mapping[str, str],
+    replaced: Mapping[str, str],
+    restart: str = "Always",
 ) -> list[Manifest]:
     """The ConfigMaps and the Pod, as podman takes them.
 
@@ -112,7 +116,7 @@ def adapted(
             }
             found.append(manifest)
         if manifest["kind"] == "Deployment":
-            found.append(_pod(manifest, environ))
+            found.append(_pod(manifest, environ, restart))
     return found
 
 
@@ -124,9 +128,9 @@ def _replaced(name: str, text: str, replaced: Mapping[str, str]) -> str:
     return text
 
 
-def _pod(deployment: Manifest, environ: Mapping[str, str]) -> Manifest:
+def _pod(deployment: Manifest, environ: Mapping[str, str], restart: str) -> Manifest:
     metadata = {name: deployment["metadata"][name] for name in ("name", "labels")}
-    spec = {**deployment["spec"]["template"]["spec"], "restartPolicy": "Always"}
+    spec = {**deployment["spec"]["template"]["spec"], "restartPolicy": restart}
     for container in containers(spec):
         _adapt(container, environ)
     for volume in spec["volumes"]:
@@ -166,9 +170,9 @@ class Pod:
         """`headgate probe` in the gateway's container."""
         return self.podman.tried("exec", self.container("headgate"), "headgate", "probe", *arguments)
 
-    def kill(self, container: str) -> None:
-        """SIGKILL from outside, as the kernel does when memory is short. `podman kill` would count as being stopped."""
-        os.kill(self.inspected(container)["State"]["Pid"], signal.SIGKILL)
+    def signal(self, container: str, number: signal.Signals) -> None:
+        """A signal from outside. `podman kill` would count as being stopped; `podman stop` lets nobody in meanwhile."""
+        os.kill(self.inspected(container)["State"]["Pid"], number)
 
     def inspected(self, container: str) -> dict[str, Any]:
         """What podman knows of it."""

@@ -1,6 +1,6 @@
 """The sidecar's Pod for real, as Kustomize renders it: an app streams through the gateway beside it over 127.0.0.1."""
 
-import threading
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ def test_a_killed_gateway_comes_back(tool: Podman, tmp_path: Path) -> None:
         wait_for("a stream", lambda: pod.events("app", "stream"), START_S)
         app = pod.inspected("app")["State"]["Pid"]
         first = pod.inspected("headgate")["State"]["Pid"]
-        pod.kill("headgate")
+        pod.signal("headgate", signal.SIGKILL)
         wait_for(
             "another process", lambda: pod.inspected("headgate")["State"]["Pid"] not in (0, first), START_S
         )
@@ -69,18 +69,23 @@ def test_sigterm_breaks_no_stream(tool: Podman, tmp_path: Path) -> None:
     pieces = 40
     request = f'{{"sandbox": {{"pieces": {pieces}, "pace_ms": {STREAM_S * 1000 / pieces:.0f}}}}}'
     environ = {"STREAMS": str(STREAMS), "PAUSE_S": "3600", "MODEL": "sandbox-small", "REQUEST": request}
-    manifests = rendered(environ, {"lame_duck_s: 5 ": "lame_duck_s: 3 "})
+    manifests = adapted(
+        kustomized("sidecar/plain"),
+        environ=environ,
+        replaced={"lame_duck_s: 5 ": "lame_duck_s: 6 "},
+        restart="Never",
+    )
     with running(tool, tmp_path, manifests, SECRETS) as pod:
         wait_for("content on all", lambda: len(pod.events("app", "first")) == STREAMS, START_S)
         assert [] == pod.events("app", "stream")
-        stopping = threading.Thread(target=tool, args=("stop", "--time", "60", pod.container("headgate")))
-        stopping.start()
-        ready, words = wait_for("not ready", lambda: (asked := pod.probe())[0] and asked, START_S)
-        assert 1 == ready, words
+        pod.signal("headgate", signal.SIGTERM)
+        status, words = wait_for("not ready", lambda: (asked := pod.probe())[0] and asked, START_S)
+        assert 1 == status, words
+        assert "draining" in words
         told = wait_for(
             "the ends", lambda: len(found := pod.events("app", "stream")) == STREAMS and found, START_S
         )
-        stopping.join()
+        wait_for("its end", lambda: pod.inspected("headgate")["State"]["Status"] == "exited", START_S)
         assert 0 == pod.inspected("headgate")["State"]["ExitCode"]
         assert [] == [each for each in told if each["broken"]]
         assert {"stop"} == {each["finish"] for each in told}

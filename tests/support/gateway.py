@@ -62,16 +62,16 @@ def config_for(base_url: str, **overrides: Any) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    directory: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    directory: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None, port: int = 0
 ) -> Iterator[RunningGateway]:
-    """Start a gateway in `directory` and stop it (SIGTERM) afterwards."""
+    """Start a gateway in `directory` and stop it (SIGTERM) afterwards. `port`: any free one unless given."""
     server = {"data_dir": str(directory / "data"), "lame_duck_s": 0, "drain_s": 2, **config.get("server", {})}
     path = directory / "headgate.yaml"
     path.write_text(yaml.safe_dump({"log": {"format": "json"}, **config, "server": server}))
     log = directory / "log.jsonl"
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "proxy.cli.main", "serve", "--config", str(path), "--port", "0"],
+            [sys.executable, "-m", "proxy.cli.main", "serve", "--config", str(path), "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,

@@ -147,6 +147,21 @@ def test_another_versions_blob_is_nothing(blob: bytes) -> None:
     assert read(blob) is None
 
 
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3), st.lists, max_leaves=12
+    )
+)
+def test_no_blob_is_a_fault(value: Any) -> None:
+    """Whatever is found there: it is read as it was written, or as nothing."""
+    whole = [1, "t", 1, ["rules", "simple"], "frugal", "a/b", 0, 1.0]
+    for place in range(len(whole)):
+        found = read(orjson.dumps([*whole[:place], value, *whole[place + 1 :]]))
+        assert found is None or found.verdict.complexity in {"simple", "moderate", "complex"}
+    assert read(orjson.dumps(value)) is None
+    assert read(orjson.dumps(whole)) is not None
+
+
 def test_a_blob_holds_what_is_remembered() -> None:
     """And no word of anybody."""
     place = place_of(gateway(Blobs()), *LATER)
