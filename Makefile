@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
+.PHONY: help setup run test test-system test-wheel test-clients check fmt soak bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ test: .venv/.development ## everything a fresh clone can prove, on a real store
 
 test-system: .venv/.development ## only the promises that need a real server process
 	$(BIN)/pytest tests/system $(ARGS)
+
+soak: .venv/.development ## everything at once for SECONDS=180: memory, descriptors, tasks flat, counts right; WORKERS=1
+	HEADGATE_SOAK_S=$(or $(SECONDS),180) HEADGATE_SOAK_WORKERS=$(or $(WORKERS),1) $(BIN)/pytest -s tests/system/test_soak.py $(ARGS)
 
 test-wheel: .venv/.development ## the wheel, installed alone in a clean environment
 	UV=$(UV) $(BIN)/python tests/support/check_wheel.py

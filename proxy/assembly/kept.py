@@ -34,7 +34,7 @@ def kept(loaded: Loaded) -> Kept:
     """
     settings = loaded.settings
     loopback = settings.server.host in ("127.0.0.1", "::1", "localhost")
-    wants_local_key = loaded.source == BUILT_IN or (loopback and not settings.keys)
+    wants_local_key = loaded.source == BUILT_IN or (loopback and not loaded.names_keys)
     local = local_key(settings) if wants_local_key else None
     digest, made = admin_key(loaded)
     return Kept(local, digest, made)

@@ -116,7 +116,8 @@ class Reloader:
         if came.changed:
             await self._target.prepare(loaded)
             await self._target.commit()
-        for problem in new_warnings(self._running, read):
+        not_yet = [problem for problem in read.inactive if problem not in self._running.inactive]
+        for problem in (*new_warnings(self._running, read), *not_yet):
             self._log.warning("configuration", path=problem.path, reason=problem.message)
         self._running = loaded
         self._log.info(

@@ -1,6 +1,7 @@
 """`headgate serve`: start the gateway and run until told to stop."""
 
 import asyncio
+import signal
 import socket
 import sys
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     show("warning", loaded.warnings)
     show("not yet active", loaded.inactive)
     settings = loaded.settings
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # one that comes too early must not end what is starting
     listener = _listen(settings.server.host, settings.server.port, "choose another port with --port or PORT=")
     ops_listener = _listen_for_ops(settings.server.ops_listen)
     log = logs.configure(settings.log.level, settings.log.format)

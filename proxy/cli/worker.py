@@ -189,7 +189,7 @@ def main(control_fd: int, door_fd: int, parent: int) -> int:
     except ChannelLost:
         return FAILED
     settings = start.loaded.settings
-    log = logs.configure(settings.log.level, settings.log.format)
+    log = logs.configure(settings.log.level, settings.log.format, shared=True)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_Worker(start, control, door, log).run())
 

@@ -14,6 +14,10 @@ UNLIMITED: Final = 2**62
 WELL: Final = 0.9
 """Availability below which a backend stands behind all that are better: of ten attempts more than one fails."""
 
+GOOD: Final = 0.99
+"""Availability above which all are alike. Below it hundredths count: the last failure of one of two equals must not
+send everybody to the other, and back."""
+
 RESERVED_SHARE: Final = 0.2
 """The last share of a provider's limits, kept from requests of low priority."""
 
@@ -68,6 +72,8 @@ class Standing(NamedTuple):
 
     Attributes:
         group: USABLE, SATURATED or OPEN, for a request of no tokens.
+        full: all its places were taken a moment ago. Where the order is the operator's or the client's own this
+            puts nobody back: dispatch knows it better, and a queue may be worth waiting in.
         unwell: 1 where availability is below WELL.
         left_tokens: of the provider's own limit.
         scarce: nothing but the reserved share is left, so that low priority may not use it.
@@ -76,6 +82,7 @@ class Standing(NamedTuple):
     """
 
     group: int
+    full: bool
     unwell: int
     availability: float
     speed_tokens_s: float
@@ -202,15 +209,16 @@ def standing(model: Model, state: BackendState) -> Standing:
     """What a backend's figures mean."""
     full = state.max_in_flight is not None and state.in_flight >= state.max_in_flight
     spent = state.left_requests is not None and state.left_requests < 1
-    group = SATURATED if full or spent else USABLE
+    group = SATURATED if spent else USABLE
     if state.circuit in ("open", "half_open"):
         group = OPEN
     left = UNLIMITED if state.left_tokens is None else state.left_tokens
     reserve = RESERVED_SHARE * (state.limit_tokens or 0)
     return Standing(
         group,
+        full,
         int(state.availability < WELL),
-        max(state.availability, 0.001),
+        max(min(round(state.availability, 2), GOOD), 0.01),
         _blended(model.speed_tokens_s or SPEED_REFERENCE_TOKENS_S, state.tokens_s, state.speed_samples),
         _blended(FIRST_CONTENT_REFERENCE_MS, state.first_content_p50_ms, state.speed_samples),
         left,

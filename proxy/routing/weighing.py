@@ -79,7 +79,7 @@ class Weighing:
             request_tokens,
         )
         first_band, band_of = self._bands(number)
-        unwell_counts = line.ordering != "order"
+        ordered = line.ordering == "order"
         rate_of = rate_by(
             line.ordering, self._price, score_of(shelf.weights or WEIGHTS, self._price), facts.request_id
         )
@@ -98,10 +98,12 @@ class Weighing:
                 group = standing.group
                 if guess > row.context_tokens:
                     group = TOO_LONG
-                elif request_tokens > standing.left_tokens and group < SATURATED:
+                elif group < SATURATED and (
+                    request_tokens > standing.left_tokens or (standing.full and not ordered)
+                ):
                     group = SATURATED
                 band = first_band if band_of is None else band_of(row)
-                if unwell_counts:
+                if not ordered:
                     band += standing.unwell
                 below = grade.band
                 band += 2 * below

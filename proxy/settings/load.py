@@ -40,6 +40,7 @@ class Loaded:
         source: the path of the file, or "built-in defaults".
         admin_key: from the environment; `None` when it is not set there.
         secret_files: paths of the files that secrets are read from, or would be if they could.
+        names_keys: customers' keys are configured, whether their secrets could be read or not.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Loaded:
     source: str
     admin_key: Secret | None = None
     secret_files: tuple[str, ...] = ()
+    names_keys: bool = False
 
 
 def load(
@@ -106,7 +108,15 @@ def load(
         raise ConfigError(_first_of_each_path(problems))
     settings, more = _completed(written, values, providers, keys, catalogue)
     not_yet = inactive(written.model_copy(update={"providers": declared}))
-    return Loaded(settings, tuple(warnings + more), tuple(not_yet), source, admin, tuple(secrets.files))
+    return Loaded(
+        settings,
+        tuple(warnings + more),
+        tuple(not_yet),
+        source,
+        admin,
+        tuple(secrets.files),
+        names_keys=bool(written.keys),
+    )
 
 
 def path_from(environ: Mapping[str, str]) -> Path | None:

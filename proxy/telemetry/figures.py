@@ -15,6 +15,7 @@ _Join = Callable[[float, float], float]
 
 GAUGES: Final[Mapping[str, _Join]] = {
     "headgate_requests_in_flight": operator.add,
+    "headgate_tasks": operator.add,
     "headgate_store_up": min,
     "headgate_settlements_waiting": operator.add,
     "headgate_provider_limit_remaining": min,

@@ -6,8 +6,9 @@ Standard output belongs to what a command was asked to print.
 import asyncio
 import logging
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import orjson
 import structlog
@@ -15,12 +16,17 @@ import structlog
 Format = Literal["json", "pretty", "auto"]
 
 
-def configure(level: str, log_format: Format) -> Any:
+_ATOMIC_BYTES: Final = 4096
+"""A pipe takes so much in one piece, whoever else writes to it (PIPE_BUF, pipe(7))."""
+
+
+def configure(level: str, log_format: Format, *, shared: bool = False) -> Any:
     """Set up logging for the process and give the gateway's logger.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         log_format: `auto` is `pretty` on a terminal and `json` elsewhere.
+        shared: other processes write to the same place: lines must not be mixed with theirs.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = log_format == "pretty" or (log_format == "auto" and sys.stderr.isatty())
@@ -35,7 +41,7 @@ def configure(level: str, log_format: Format) -> Any:
         ]
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
-        lines = _Lines(sys.stderr.buffer)
+        lines = _Lines(sys.stderr.buffer, shared=shared)
         processors = [_json_line]
         factory = lambda *_: lines  # noqa: E731 - structlog wants a factory; there is one destination
     structlog.configure(
@@ -68,10 +74,11 @@ def _json_line(logger: Any, method: str, line: Any) -> bytes:
 class _Lines:
     """Writes lines; those of one turn of the event loop in one system call."""
 
-    __slots__ = ("_file", "_pending")
+    __slots__ = ("_file", "_pending", "_shared")
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, shared: bool) -> None:
         self._file = file
+        self._shared = shared
         self._pending: list[bytes] = []
 
     def msg(self, line: bytes) -> None:
@@ -87,8 +94,20 @@ class _Lines:
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
-        self._file.write(b"".join(pending))
-        self._file.flush()
+        for piece in _pieces(pending) if self._shared else (b"".join(pending),):
+            self._file.write(piece)
+            self._file.flush()
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, together as long as a pipe takes them in one piece."""
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > _ATOMIC_BYTES:
+            yield piece
+            piece = b""
+        piece += line
+    yield piece
 
 
 def _configure_libraries(number: int, *, pretty: bool) -> None:

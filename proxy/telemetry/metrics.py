@@ -4,6 +4,7 @@ A request adds to plain dictionaries; the exposition is made of them when somebo
 counters lock, check and look up on each call, which a request would pay a dozen times.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,6 +138,7 @@ class Metrics:
     def families(self) -> Iterator[Metric]:
         """The metrics as they stand."""
         yield GaugeMetricFamily("headgate_requests_in_flight", "Requests being served.", self._in_flight)
+        yield GaugeMetricFamily("headgate_tasks", "Tasks of the event loop.", _tasks())
         yield GaugeMetricFamily(
             "headgate_store_up", "1 while the store answers, 0 while it does not.", int(self.store_up)
         )
@@ -253,6 +255,13 @@ class _Exposition(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._metrics.families()
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # nothing is served yet, or any more
+        return 0
 
 
 def _counter(name: str, text: str, names: Labels, values: dict[Labels, int]) -> Metric:

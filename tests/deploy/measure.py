@@ -1,4 +1,4 @@
-"""What the sidecar's container takes, idle and with 200 streams, as the kernel counts it for the container.
+"""How long the image takes to start; what the sidecar's container takes, idle and with 200 streams.
 
     python -m tests.deploy.measure
 
@@ -6,13 +6,15 @@ as root, with podman and the image `make image` made. The provider is a second g
 own memory is not in the figures; it is measured like any other provider, over the loopback.
 """
 
+import os
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tests.deploy.podman import Pod, Podman, adapted, podman, running, wait_for
+from tests.deploy.podman import IMAGE, Pod, Podman, adapted, podman, running, wait_for
 from tests.deploy.rendering import kustomized
 
 SECRETS: Final = {
@@ -23,7 +25,6 @@ SECRETS: Final = {
 STREAMS: Final = 200
 PROVIDER_PORT: Final = 9090
 REQUEST: Final = '{"sandbox": {"pieces": 200, "pace_ms": 100}}'
-STATISTICS: Final = "memory.stat", "cpuacct.usage"
 
 
 def manifests() -> list[dict[str, Any]]:
@@ -65,19 +66,37 @@ def manifests() -> list[dict[str, Any]]:
 
 def memory_mb(pod: Pod) -> tuple[float, float]:
     """Anonymous memory now and its most, in MB (cgroup v1)."""
-    group = (
-        Path("/sys/fs/cgroup/memory")
-        / Path(f"/proc/{pod.inspected('headgate')['State']['Pid']}/cgroup")
-        .read_text()
-        .split(":memory:/")[1]
-        .split("\n")[0]
-    )
+    groups = Path(f"/proc/{pod.inspected('headgate')['State']['Pid']}/cgroup").read_text().splitlines()
+    (path,) = [each.partition(":memory:/")[2] for each in groups if ":memory:" in each]
+    group = Path("/sys/fs/cgroup/memory", path)
     statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     return int(statistics["rss"]) / 1e6, int((group / "memory.max_usage_in_bytes").read_text()) / 1e6
 
 
+def start_ms(tool: Podman) -> int:
+    """From the process's start until it accepts, with the embedded store and nothing configured."""
+    name = "headgate-measured"
+    try:
+        tool("run", "--detach", "--name", name, "--network=none", "--read-only", IMAGE)
+        lines = wait_for("listening", lambda: _listening(tool("logs", "--timestamps", name)), 60)
+        began = datetime.fromisoformat(
+            tool("inspect", "--format", "{{json .State.StartedAt}}", name).strip('"')
+        )
+    finally:
+        tool.tried("rm", "--force", "--volumes", "--time", "0", name)
+    return round((datetime.fromisoformat(lines[0].split()[0]) - began).total_seconds() * 1000)
+
+
+def _listening(log: str) -> list[str]:
+    return [line for line in log.splitlines() if "listening on" in line]
+
+
 def main(directory: Path) -> None:
     tool: Podman = podman(directory)
+    starts = sorted(start_ms(tool) for _ in range(5))
+    sys.stdout.write(
+        f"start to listening, of 5: {', '.join(map(str, starts))} ms; load {os.getloadavg()[0]:.1f}\n"
+    )
     with running(tool, directory, manifests(), SECRETS) as pod:
         wait_for("content on all", lambda: len(pod.events("app", "first")) == STREAMS, 120)
         busy = memory_mb(pod)

@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     def configure(listener: socket.socket) -> dict[str, Any]:
         providers = {"first": provider(listener, "/first/v1"), "second": provider(listener, "/second/v1")}
         models = [model("test-model", "first", "second")]
-        tiers = {"balanced": {"models": ["test-model"]}}
+        tiers = {"balanced": {"models": ["test-model"], "strategy": "order"}}
         made = config(providers, models, tiers=tiers, routing={"breaker": NO_CIRCUITS})
         limited = {"id": "limited", "customer": "tester", "secret": "env:LIMITED_KEY"}
         made["keys"] = [*made["keys"], {**limited, "limits": {"requests_per_minute": 600}}]

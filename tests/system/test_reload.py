@@ -22,7 +22,7 @@ from tests.support.site import Site, config, model, poll, provider, site
 WATCHED_WITHIN_S = 12.0  # files are looked at every 2 s
 SOURCES = 8
 GROWTH_BYTES = 8 * 1024 * 1024  # for the allocator; 0.2 MB is usual
-GROWTH_DESCRIPTORS = 4
+GROWTH_DESCRIPTORS = 2 * SOURCES + 4  # a request under way has two, and looks come at any moment
 
 Members = dict[str, Any]
 

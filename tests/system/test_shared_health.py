@@ -70,7 +70,7 @@ def configuration(listener: socket.socket, store_url: str) -> dict[str, Any]:
         providers,
         models,
         customers=[{"id": "acme"}],
-        tiers={"premium": {"models": ["kept"]}, "frugal": {"models": ["kept"]}},
+        tiers={name: {"models": ["kept"], "strategy": "order"} for name in ("premium", "frugal")},
         redis={"url": store_url, "timeout_ms": 5000},
         routing={"breaker": {"error_ratio": 0.5, "min_requests": 4, "cool_down_s": COOL_DOWN_S}},
     )

@@ -332,7 +332,6 @@ def test_a_first_guess_is_outweighed() -> None:
         {"circuit": "half_open"},
         {"left_requests": 0, "limit_requests": 100},
         {"left_tokens": 1399, "limit_tokens": 100_000},
-        {"in_flight": 5, "max_in_flight": 5},
     ],
 )
 @pytest.mark.parametrize("asked", ["balanced", "a"])
@@ -341,6 +340,14 @@ def test_who_cannot_answer_now_comes_later(state: dict[str, Any], asked: str) ->
     catalogue = tier_of(model("a", 1.0, "x", "y"))
     snapshot = Snapshot(Conditions(0.5, {"x/a": BackendState(**state)}))
     assert ["y/a", "x/a"] == backends_of(planned(catalogue, asked, snapshot=snapshot))
+
+
+def test_full_places() -> None:
+    """They put a tier's candidate back; in a given order dispatch itself moves on, or waits in the queue."""
+    catalogue = tier_of(model("a", 1.0, "x", "y"))
+    snapshot = Snapshot(Conditions(0.5, {"x/a": BackendState(in_flight=5, max_in_flight=5)}))
+    assert ["y/a", "x/a"] == backends_of(planned(catalogue, snapshot=snapshot))
+    assert ["x/a", "y/a"] == backends_of(planned(catalogue, "a", snapshot=snapshot))
 
 
 def test_the_groups() -> None:
