@@ -32,8 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the figures of each seed here")
     given = parser.parse_args(arguments)
     one = partial(week, days=given.days, requests=given.requests)
-    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
-        found = list(pool.map(one, range(1, given.seeds + 1)))
+    seeds = range(1, given.seeds + 1)
+    if given.jobs == 1:
+        found = [one(seed) for seed in seeds]
+    else:
+        with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(one, seeds))
     weeks = {name: [each[name] for each in found] for name in found[0]}
     sys.stdout.write(
         "\n\n".join((table(weeks), *(better(weeks, name) for name in HEADGATE), shares(weeks))) + "\n"

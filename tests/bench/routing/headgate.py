@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor, inf
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final, Protocol, Self, cast
 
 import hiredis
 
@@ -52,6 +52,15 @@ class Clock:
 
     def __call__(self) -> float:
         return BEGIN_S + self.now_s
+
+
+class Scripts(Protocol):
+    """As much of a `Store` as health needs."""
+
+    @property
+    def offset_us(self) -> int: ...
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> object: ...
 
 
 class ScriptStore:
@@ -100,7 +109,7 @@ class ScriptStore:
 class Headgate:
     """One gateway."""
 
-    def __init__(self, name: str, strategy: Strategy, store: ScriptStore, clock: Clock) -> None:
+    def __init__(self, name: str, strategy: Strategy, store: Scripts, clock: Clock) -> None:
         self.name = name
         self._strategy: Strategy = strategy
         self._clock = clock

@@ -8,6 +8,7 @@ from typing import Final
 from proxy.routing.catalogue.types import Strategy
 from tests.bench.routing.engine import Router, Run, Tally
 from tests.bench.routing.headgate import Clock, Headgate, ScriptStore
+from tests.bench.routing.remembered import RememberingStore
 from tests.bench.routing.rivals import rivals
 from tests.bench.routing.table import Figures, figures
 from tests.bench.routing.world import World, world
@@ -28,9 +29,15 @@ def week(seed: int, *, days: float = 7.0, requests: int = 100_000) -> dict[str, 
 
 
 def headgates(met: World, name: str) -> Tally:
-    """One of `HEADGATE`, with a store of its own."""
+    """One of `HEADGATE`."""
     clock = Clock()
-    with PrivateServer() as server, ScriptStore(server.socket_path, clock) as store:
+    return run(met, Headgate(name, HEADGATE[name], RememberingStore(clock), clock))
+
+
+def headgates_on(server: PrivateServer, met: World, name: str) -> Tally:
+    """The same on a real server's scripts, which takes longer."""
+    clock = Clock()
+    with ScriptStore(server.socket_path, clock) as store:
         return run(met, Headgate(name, HEADGATE[name], store, clock))
 
 
