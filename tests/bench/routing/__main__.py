@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from tests.bench.routing.table import better, shares, table
-from tests.bench.routing.weeks import HEADGATE, week
+from tests.bench.routing.weeks import HEADGATE, done, gathered, tasks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,17 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=100_000, help="in seven days, about")
     parser.add_argument("--days", type=float, default=7.0)
-    parser.add_argument("--jobs", type=int, default=2, help="seeds at a time")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="also write the figures of each seed here")
     given = parser.parse_args(arguments)
-    one = partial(week, days=given.days, requests=given.requests)
-    seeds = range(1, given.seeds + 1)
+    work = partial(done, days=given.days, requests=given.requests)
+    to_do = tasks(range(1, given.seeds + 1))
     if given.jobs == 1:
-        found = [one(seed) for seed in seeds]
+        weeks = gathered(map(work, to_do))
     else:
         with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
-            found = list(pool.map(one, seeds))
-    weeks = {name: [each[name] for each in found] for name in found[0]}
+            weeks = gathered(pool.map(work, to_do))
     sys.stdout.write(
         "\n\n".join((table(weeks), *(better(weeks, name) for name in HEADGATE), shares(weeks))) + "\n"
     )

@@ -1,7 +1,7 @@
-"""One seed's week for all who choose."""
+"""Weeks of several seeds for all who choose."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -20,12 +20,33 @@ HEADGATE: Final[Mapping[str, Strategy]] = MappingProxyType(
 """By name the strategy of the tier."""
 
 
-def week(seed: int, *, days: float = 7.0, requests: int = 100_000) -> dict[str, Figures]:
-    """By router. Takes some minutes, most of them for Headgate, whose rounds are run as they would be."""
+Task = tuple[int, str]
+"""A seed, and one of `HEADGATE` or `OTHERS`."""
+
+OTHERS: Final = "others"
+
+
+def tasks(seeds: Iterable[int]) -> list[Task]:
+    """All there is to do. The others take seconds together, Headgate a minute or more: its rounds are all run."""
+    return [(seed, name) for seed in seeds for name in (*HEADGATE, OTHERS)]
+
+
+def done(task: Task, *, days: float = 7.0, requests: int = 100_000) -> dict[str, Figures]:
+    """By router, what came of one task."""
+    seed, name = task
     met = world(seed, days=days, requests=requests)
-    found = {name: figures(headgates(met, name)) for name in HEADGATE}
-    found |= {router.name: figures(run(met, router)) for router in rivals()}
-    return found
+    if name == OTHERS:
+        return {router.name: figures(run(met, router)) for router in rivals()}
+    return {name: figures(headgates(met, name))}
+
+
+def gathered(found: Iterable[dict[str, Figures]]) -> dict[str, list[Figures]]:
+    """By router, its figures in the order of the seeds."""
+    weeks: dict[str, list[Figures]] = {}
+    for each in found:
+        for name, row in each.items():
+            weeks.setdefault(name, []).append(row)
+    return weeks
 
 
 def headgates(met: World, name: str) -> Tally:
