@@ -10,7 +10,7 @@ from ratelimit.health.summary import Kind
 from tests.bench.routing.__main__ import main
 from tests.bench.routing.engine import Tally
 from tests.bench.routing.rivals import Cooling, catalogue_order, rivals
-from tests.bench.routing.table import Figures, figures, rank
+from tests.bench.routing.table import Figures, better, figures, rank, shares, table
 from tests.bench.routing.weeks import HEADGATE, headgates, headgates_on, run
 from tests.bench.routing.world import SITES, Ailment, Outcome, Spell, World, world
 from tests.support.valkey import PrivateServer
@@ -119,3 +119,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     kept = orjson.loads(written.read_bytes())["weeks"]
     assert names == list(kept)
     assert all(2 == len(rows) and list(Figures._fields) == list(rows[0]) for rows in kept.values())
+
+
+def test_the_documented_figures() -> None:
+    """The page's tables are those of the figures beside it."""
+    docs = Path(__file__).parents[2] / "docs"
+    kept = orjson.loads((docs / "routing-simulated.json").read_bytes())
+    weeks = {name: [Figures(**row) for row in rows] for name, rows in kept["weeks"].items()}
+    assert {kept["seeds"]} == {len(rows) for rows in weeks.values()}
+    page = (docs / "routing-simulated.md").read_text()
+    assert all(
+        made in page for made in (table(weeks), shares(weeks), *(better(weeks, name) for name in HEADGATE))
+    )
