@@ -9,7 +9,7 @@ from proxy.routing.catalogue.cost import PICOUSD_PER_MICROUSD, cost_picousd
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.shelf import UNLIMITED, Row, Standing
 from proxy.routing.snapshot import Snapshot
-from proxy.routing.types import TAKES_ALL, Facts, Lacks
+from proxy.routing.types import IMAGE_TOKENS, TAKES_ALL, Facts, Lacks
 from proxy.routing.wishes import NONE, Wishes
 
 NO_TRAINING: Final = frozenset({"no-train", "no-training", "no-retention", "zdr"})
@@ -244,11 +244,13 @@ def _costs(facts: Facts, most_microusd: int, drop: Drop, *, unbounded_passes: bo
     def check(row: Row, _: Standing) -> Drop | None:
         price = row.backend.price
         tokens = facts.most_prompt_tokens
+        if tokens is not None and facts.images:
+            tokens += facts.images * (row.model.max_image_tokens or IMAGE_TOKENS)
         if tokens is None or tokens > row.context_tokens:
             tokens = row.context_tokens  # a longer prompt is refused by the provider, and costs nothing
         if price is None or tokens == UNLIMITED:
             return None if unbounded_passes else drop
-        answers = min(facts.most_output_tokens, facts.choices * row.output_tokens)
+        answers = min(facts.most_output_tokens, facts.choices * row.output_tokens) + facts.predicted_tokens
         dearest = max(
             cost_picousd(price, input_tokens=tokens, output_tokens=answers, cache_write_tokens=written)
             for written in (0, tokens)
