@@ -236,7 +236,7 @@ class OpenAIChat:
             has_content = has_content or content
         if finished:
             raw, members = with_known_finish(raw, members)
-        usage = read_usage(members)
+        usage = read_usage(members) if b'"usage"' in data else None
         return Frame(
             raw,
             marked=bool(indexes) or usage is not None,

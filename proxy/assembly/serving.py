@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 from functools import partial
 from typing import Final
 
@@ -50,6 +50,8 @@ from proxy.web.models import Models
 from proxy.web.probes import Probes
 from ratelimit.store.erasing import erase
 
+_DAY_S: Final = 86_400
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _PREFIXES: Final = ("/v1", "/api/v1")
 _CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
 """Client dialects; each is served at the path of its operation."""
@@ -206,9 +208,9 @@ def choosing_of(settings: Settings, core: Core, catalogue: Catalogue, lanes: Lan
         lanes.providers,
         core.log,
         default_output_tokens=settings.limits.default_max_output_tokens,
-        today=lambda: datetime.fromtimestamp(core.wall_clock_s(), tz=UTC).date(),
+        today=lambda: date.fromordinal(_EPOCH_DAY + int(core.wall_clock_s()) // _DAY_S),
         conditions=lambda: board.conditions,
-        usable=lanes.keys.usable,
+        usable=lanes.keys.usable if lanes.keys.for_some else None,
     )
 
 

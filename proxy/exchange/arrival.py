@@ -28,6 +28,7 @@ class Arrival(NamedTuple):
     @property
     def client_request_id(self) -> str | None:
         """What the client itself calls this request, if it does."""
-        return next(
-            (value.decode("latin-1") for name, value in self.said if name == b"x-client-request-id"), None
-        )
+        for name, value in self.said:
+            if name == b"x-client-request-id":
+                return value.decode("latin-1")
+        return None

@@ -18,7 +18,8 @@ LEAST_OUTPUT_TOKENS: Final = 16
 """An answer is not shortened to less: nobody is served by it."""
 
 _BOUNDED_PARTS: Final = frozenset({"text", "refusal", "image_url"})
-_UNBOUNDED_MEMBERS: Final = ("web_search_options", "plugins", "audio", "previous_response_id")
+_UNBOUNDED_MEMBERS: Final = frozenset({"web_search_options", "plugins", "audio", "previous_response_id"})
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 
 
 class Bound(NamedTuple):
@@ -104,8 +105,12 @@ def answer_tokens(limit_tokens: int, model: Model) -> int:
 
 def longest_answer(request: Canonical) -> int:
     """The client's own limit, tokens: the larger where it gave two, since providers differ in which they heed."""
-    said = (request.members.get("max_tokens"), request.members.get("max_completion_tokens"))
-    return max([request.output_limit_tokens or 0, *(each for each in said if isinstance(each, int))])
+    longest = request.output_limit_tokens or 0
+    for name in _LIMITS:
+        said = request.members.get(name)
+        if isinstance(said, int) and said > longest:
+            longest = said
+    return longest
 
 
 def predicted_tokens(request: Canonical) -> int:
@@ -123,7 +128,8 @@ def measure(request: Canonical) -> Prompt:
     raw_bytes = len(request.raw)
     messages = members.get("messages") or ()
     images = picture_bytes = 0
-    measurable = not (any(members.get(name) for name in _UNBOUNDED_MEMBERS) or _foreign_tools(members))
+    unbounded = () if _UNBOUNDED_MEMBERS.isdisjoint(members) else _UNBOUNDED_MEMBERS
+    measurable = not (any(map(members.get, unbounded)) or _foreign_tools(members))
     for message in messages:
         content = message.get("content")
         if isinstance(content, list):

@@ -17,13 +17,14 @@ from proxy.routing.names import admitted, meant, mode_asked
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy
 from proxy.routing.replay import Inputs
-from proxy.routing.snapshot import Barred, Conditions, Settled, Snapshot, Warm
-from proxy.routing.types import UNDECIDED, AllowLists, Facts, Lacks, Priority, Unroutable, Verdict
+from proxy.routing.snapshot import NOBODY, Barred, Conditions, Settled, Snapshot, Warm
+from proxy.routing.types import TAKES_ALL, UNDECIDED, AllowLists, Facts, Lacks, Priority, Unroutable, Verdict
 from proxy.routing.wishes import NONE, WishError, Wishes, parse_wishes
 from ratelimit.subjects.types import Subject
 
 _PATH: Final = re.compile(r"[.\[]")
 _WISHING: Final = frozenset({"models", "provider", "headgate"})
+_ALL_NAMES: Final = (None, None)
 _UNPRICED: Final = (
     "no backend with a known price serves this model, so that a key with a limit in dollars cannot use it"
 )
@@ -84,7 +85,6 @@ class Conversation(NamedTuple):
 NEW: Final = Conversation()
 
 _UNKNOWN: Final = Conditions()
-_NOBODY: Final = Barred()
 
 
 class Choosing:
@@ -239,7 +239,7 @@ class Choosing:
             request.choices,
             needs.can,
             lacks,
-            _Looked(partial(self._drops, asking)),
+            _Looked(partial(self._drops, asking)) if asking.wishes.require_parameters else TAKES_ALL,
             self._passed_on,
             images,
             predicted,
@@ -257,7 +257,7 @@ class Choosing:
     def _barred(self, customer_id: str) -> Barred:
         usable = self._usable
         if usable is None:
-            return _NOBODY
+            return NOBODY
         return _BarredFor(
             lambda tier: frozenset(
                 provider for provider in self._providers if not usable(provider, customer_id, tier or None)
@@ -317,7 +317,7 @@ class _BarredFor(Barred):
 def allow_lists(subject: Subject) -> AllowLists:
     """The lists a name must be in."""
     lists: Collection[tuple[str, ...] | None] = (subject.key_models, subject.customer_models)
-    return tuple(names for names in lists if names is not None)
+    return () if lists == _ALL_NAMES else tuple(names for names in lists if names is not None)
 
 
 def _refused(problem: Unroutable, request: Canonical) -> Refused:

@@ -74,7 +74,7 @@ class Downstream:
         self._connection = connection
         self._send = send
         self.loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        self._task = asyncio.current_task(self.loop)
         self._listener: Listener | None = None
         self._pending: list[bytes] = []
         self._write_s = write_s

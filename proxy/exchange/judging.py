@@ -34,7 +34,7 @@ class Judgement(NamedTuple):
         mode: that was asked for.
         tiers: the mode's, for simple, moderate and complex requests.
         ask: the last real ask of the user; empty where there is none.
-        verdict: of rules and scorer, or undecided.
+        verdict: of rules and scorer, or undecided; undecided, too, before these were asked.
         left_open: where a micro-classifier may decide; `None` where none is asked.
         loop: how the conversation goes in circles; `None` where it does not.
     """
@@ -42,7 +42,7 @@ class Judgement(NamedTuple):
     mode: str
     tiers: tuple[str, str, str]
     ask: Ask
-    verdict: Verdict
+    verdict: Verdict = UNDECIDED
     left_open: Undecided | None = None
     loop: Loop | None = None
 
@@ -58,19 +58,29 @@ class Judge:
 
     def of(self, mode: str, tiers: tuple[str, str, str], members: Mapping[str, Any]) -> Judgement:
         """The judgement of a request with these `members` (OpenAI's vocabulary). Never fails: a fault is undecided."""
-        ask = NOTHING_ASKED
+        return self.judged(self.seen(mode, tiers, members))
+
+    def seen(self, mode: str, tiers: tuple[str, str, str], members: Mapping[str, Any]) -> Judgement:
+        """What is asked, not judged yet: a verdict on the same turn may be remembered. Never fails."""
         try:
             messages = _messages(members)
             ask = looked_at(messages, _count(members.get("tools")))
-            loop = looping(messages) if ask.facts.tool_steps else None
-            judged = self._cascade.judge(ask, thresholds(mode, tiers))
+            return Judgement(mode, tiers, ask, loop=looping(messages) if ask.facts.tool_steps else None)
         except Exception as fault:  # noqa: BLE001 - a verdict is a convenience: no fault of ours in it may fail a request
             self._mishap(fault)
-            return Judgement(mode, tiers, ask, UNDECIDED)
+            return Judgement(mode, tiers, NOTHING_ASKED)
+
+    def judged(self, seen: Judgement) -> Judgement:
+        """The same with its verdict. Never fails: a fault is undecided."""
+        try:
+            judged = self._cascade.judge(seen.ask, thresholds(seen.mode, seen.tiers))
+        except Exception as fault:  # noqa: BLE001 - as in `seen`
+            self._mishap(fault)
+            return seen
         if isinstance(judged, Undecided):
-            left_open = judged if ask.text else None  # of nothing there is nothing to ask
-            return Judgement(mode, tiers, ask, spoken(judged.fallback), left_open, loop)
-        return Judgement(mode, tiers, ask, spoken(judged), None, loop)
+            left_open = judged if seen.ask.text else None  # of nothing there is nothing to ask
+            return seen._replace(verdict=spoken(judged.fallback), left_open=left_open)
+        return seen._replace(verdict=spoken(judged))
 
     def _mishap(self, fault: Exception) -> None:
         self._mishaps.unclassified("fault")

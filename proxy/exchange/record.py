@@ -150,7 +150,10 @@ class Record:
     @property
     def answering(self) -> Attempt | None:
         """The attempt at an answer that runs or ran last; `None` before the first."""
-        return next((each.attempt for each in reversed(self.tries) if each.kind != "micro"), None)
+        for each in reversed(self.tries):
+            if each.kind != "micro":
+                return each.attempt
+        return None
 
     @property
     def running(self) -> bool:
@@ -232,8 +235,10 @@ class Record:
 
     def overhead_ms(self, now_s: float) -> float:
         """What the gateway itself took: all time since arrival that no attempt ran."""
-        waiting_s = sum(each.elapsed_s if each.outcome else now_s - each.began_s for each in self.tries)
-        return round(max(0.0, now_s - self.arrived_s - waiting_s) * 1000, 1)
+        own_s = now_s - self.arrived_s
+        for each in self.tries:
+            own_s -= each.elapsed_s if each.outcome else now_s - each.began_s
+        return round(max(0.0, own_s) * 1000, 1)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What every answer says of its way, for the attempt that runs or ran last."""

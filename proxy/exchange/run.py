@@ -177,7 +177,8 @@ class Exchange:
         record.asked, record.stream = request.model, request.stream
         record.tags = tags_of(arrival.subject.tags, request.members)
         wishes = self.choosing.wishes(request)
-        account = self._admissions.account(arrival.subject, *self.choosing.names(request, wishes))
+        names = self.choosing.names(request, wishes) if arrival.subject.key_model_limits else ()
+        account = self._admissions.account(arrival.subject, *names)
         asking = Asking(
             request, client.operation, arrival.subject, record.request_id, wishes, Budget(account.dollars)
         )
@@ -258,18 +259,18 @@ class Exchange:
         if mode is None:
             return None
         request, classifying = asking.request, self.classifying
-        judgement = classifying.judge.of(mode, self.choosing.catalogue.modes[mode], request.members)
+        judgement = classifying.judge.seen(mode, self.choosing.catalogue.modes[mode], request.members)
         place, before = await classifying.steering.before(record.customer_id, request, judgement)
         verdict = kept_verdict(judgement, place, before)
-        micro = classifying.micro
-        if verdict is None and micro is not None and judgement.left_open is not None:
-
-            async def admit(most: Bound) -> None:
-                held.admission = await self._admissions.admit(account, record.request_id, most)
-
-            verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
         if verdict is None:
-            verdict = judgement.verdict
+            judgement, micro = classifying.judge.judged(judgement), classifying.micro
+            if micro is not None and judgement.left_open is not None:
+
+                async def admit(most: Bound) -> None:
+                    held.admission = await self._admissions.admit(account, record.request_id, most)
+
+                verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
+            verdict = verdict or judgement.verdict
         return classifying.steering.course(
             request, judgement, verdict, place, before, lambda tier: self.choosing.expected(asking, tier)
         )

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from proxy.routing.catalogue.cost import PICOUSD_PER_MICROUSD, cost_picousd
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.shelf import UNLIMITED, Row, Standing
-from proxy.routing.snapshot import Snapshot
+from proxy.routing.snapshot import NOBODY, Snapshot
 from proxy.routing.types import IMAGE_TOKENS, TAKES_ALL, Facts, Lacks
 from proxy.routing.wishes import NONE, Wishes
 
@@ -69,17 +69,20 @@ def checks(
     tier: str | None,
     known: frozenset[str],
     request_tokens: int,
+    *,
+    named: bool,
 ) -> list[Check]:
     """Those that this request needs beside the one of its size.
 
     Args:
-        tier: whose candidates they are; `None` for those of a named model.
+        tier: of the plan, for candidates of a tier; `None` for a named model, or where one was asked for.
         known: names of all providers here, in lower case.
         request_tokens: of prompt and answer, as expected.
+        named: the client itself named their model, not a tier that holds it.
     """
     found: list[Check] = []
     if facts.needs:
-        found.append(_able(facts.needs, named=tier is None))
+        found.append(_able(facts.needs, named=named))
     if facts.lacks is not TAKES_ALL:
         found.append(_taken(facts.lacks))
     if "low" in (facts.priority, wishes.priority):
@@ -88,10 +91,9 @@ def checks(
         )
     if wishes is not NONE:
         found += _of_wishes(facts, wishes, tier, known)
-    barred = snapshot.barred[tier or ""]
-    if barred:
+    if snapshot.barred is not NOBODY and (barred := snapshot.barred[tier or ""]):
         found.append(lambda row, _: _NO_KEY if row.backend.provider in barred else None)
-    if snapshot.today is not None and tier is not None:
+    if snapshot.today is not None and not named:
         found.append(_ended(snapshot.today))
     if snapshot.dollars:
         found.append(lambda row, _: _UNPRICED if row.backend.price is None else None)

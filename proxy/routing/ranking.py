@@ -34,6 +34,7 @@ Price = Callable[[Row], float]
 """What a request is expected to cost at a candidate, pico-dollars; infinite where no price is known."""
 
 Rate = Callable[[Row, Standing, Grade], float]
+_Making = Callable[[Price, Weights, str], Rate]
 
 
 def price_of(facts: Facts, output_tokens: int, warm: Warm | None) -> Price:
@@ -78,29 +79,31 @@ def score_of(weights: Weights, price: Price) -> Rate:
     return score
 
 
-def _cheapest(price: Price, _score: Rate, _request_id: str) -> Rate:
+def _cheapest(price: Price, _weights: Weights, _request_id: str) -> Rate:
     """What an answer costs if every failed attempt costs as much as one: little saved is not worth many failures."""
     return lambda row, standing, _grade: price(row) / standing.availability
 
 
-def _score(_price: Price, score: Rate, _request_id: str) -> Rate:
+def _score(price: Price, weights: Weights, _request_id: str) -> Rate:
+    score = score_of(weights, price)
     return lambda row, standing, grade: -score(row, standing, grade)
 
 
-def _fastest(_price: Price, _score: Rate, _request_id: str) -> Rate:
+def _fastest(_price: Price, _weights: Weights, _request_id: str) -> Rate:
     return lambda _row, standing, _grade: standing.first_content_ms / standing.availability
 
 
-def _throughput(_price: Price, _score: Rate, _request_id: str) -> Rate:
+def _throughput(_price: Price, _weights: Weights, _request_id: str) -> Rate:
     return lambda _row, standing, _grade: -standing.speed_tokens_s * standing.availability
 
 
-def _order(_price: Price, _score: Rate, _request_id: str) -> Rate:
+def _order(_price: Price, _weights: Weights, _request_id: str) -> Rate:
     return lambda _row, _standing, _grade: 0.0
 
 
-def _weighted(_price: Price, score: Rate, request_id: str) -> Rate:
+def _weighted(price: Price, weights: Weights, request_id: str) -> Rate:
     """Drawn without putting back, each by its score: the same request always draws the same."""
+    score = score_of(weights, price)
     seed = hashed(request_id)
 
     def drawn(row: Row, standing: Standing, grade: Grade) -> float:
@@ -114,11 +117,11 @@ def _weighted(_price: Price, score: Rate, request_id: str) -> Rate:
     return drawn
 
 
-def _least_busy(_price: Price, _score: Rate, _request_id: str) -> Rate:
+def _least_busy(_price: Price, _weights: Weights, _request_id: str) -> Rate:
     return lambda _row, standing, _grade: standing.busy
 
 
-def _quality(_price: Price, _score: Rate, _request_id: str) -> Rate:
+def _quality(_price: Price, _weights: Weights, _request_id: str) -> Rate:
     def worse(row: Row, _standing: Standing, _grade: Grade) -> float:
         quality = row.model.quality_for(TOOLS, "other")
         return -(UNMEASURED if quality is None else quality)
@@ -126,7 +129,7 @@ def _quality(_price: Price, _score: Rate, _request_id: str) -> Rate:
     return worse
 
 
-_RATES: Final[Mapping[Ordering, Callable[[Price, Rate, str], Rate]]] = MappingProxyType(
+_RATES: Final[Mapping[Ordering, _Making]] = MappingProxyType(
     {
         "cheapest": _cheapest,
         "score": _score,
@@ -140,6 +143,6 @@ _RATES: Final[Mapping[Ordering, Callable[[Price, Rate, str], Rate]]] = MappingPr
 )
 
 
-def rate_by(ordering: Ordering, price: Price, score: Rate, request_id: str) -> Rate:
-    """The figure that an ordering goes by; the smaller the better."""
-    return _RATES[ordering](price, score, request_id)
+def rate_by(ordering: Ordering, price: Price, weights: Weights, request_id: str) -> Rate:
+    """The figure that an ordering goes by; the smaller the better. `weights`: of a score."""
+    return _RATES[ordering](price, weights, request_id)

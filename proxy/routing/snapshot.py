@@ -93,7 +93,8 @@ class Barred(dict[str, frozenset[str]]):
         return frozenset()
 
 
-_NOBODY: Final = Barred()
+NOBODY: Final = Barred()
+"""Every provider has a key for everybody."""
 
 
 class Snapshot(NamedTuple):
@@ -111,7 +112,7 @@ class Snapshot(NamedTuple):
 
     conditions: Conditions = Conditions()
     today: date | None = None
-    barred: Barred = _NOBODY
+    barred: Barred = NOBODY
     dollars: bool = False
     spendable_microusd: int | None = None
     lower: bool = False

@@ -5,7 +5,7 @@ from typing import Final
 
 from proxy.routing.filters import checks, is_named, too_small
 from proxy.routing.plans import Dropped, Kept, Line
-from proxy.routing.ranking import WEIGHTS, price_of, rate_by, score_of
+from proxy.routing.ranking import WEIGHTS, price_of, rate_by
 from proxy.routing.shelf import BELOW, SATURATED, TOO_LONG, Row
 from proxy.routing.snapshot import Snapshot
 from proxy.routing.types import Facts, Verdict
@@ -77,12 +77,11 @@ class Weighing:
             None if shelf.tier is None else tier,
             self._providers,
             request_tokens,
+            named=shelf.tier is None,
         )
         first_band, band_of = self._bands(number)
         ordered = line.ordering == "order"
-        rate_of = rate_by(
-            line.ordering, self._price, score_of(shelf.weights or WEIGHTS, self._price), facts.request_id
-        )
+        rate_of = rate_by(line.ordering, self._price, shelf.weights or WEIGHTS, facts.request_id)
         standings = shelf.standings(self._snapshot.conditions)
         grades = shelf.grades(self._verdict.domain, self._verdict.task_type)
         for row, standing, grade in zip(shelf.rows, standings, grades, strict=True):

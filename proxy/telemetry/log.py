@@ -67,7 +67,7 @@ def _json_line(logger: Any, method: str, line: Any) -> bytes:
     if "exc_info" in fields:
         fields = structlog.processors.format_exc_info(logger, method, fields)
     fields["level"] = method
-    fields["timestamp"] = datetime.now(UTC).isoformat()
+    fields["timestamp"] = datetime.now(UTC)  # written as ISO 8601, without a step of Python
     return orjson.dumps(fields, default=repr, option=orjson.OPT_APPEND_NEWLINE)
 
 

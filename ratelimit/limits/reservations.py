@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, cast
 
+import orjson
+
 from ratelimit.limits.types import (
     LIMITS,
     NO_ROW,
@@ -140,7 +142,7 @@ class Reservations:
                 self._rows_kept_us,
                 spelled.figures(account.customer_id),
                 row.group,
-                b"[%s]" % b",".join(b"%d" % figure for figure in row.figures),
+                orjson.dumps(tuple(row.figures)),
                 FIGURES_KEPT_DAYS * DAY_S,
             ),
         )

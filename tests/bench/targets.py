@@ -19,6 +19,7 @@ GATEWAY_KEY = "test-gateway-key-0001"
 UPSTREAM_MODEL = "fake-model"
 GATEWAY_MODEL = "bench-model"
 FOREIGN_MODEL = "bench-foreign"
+MODE = "balanced"
 # High enough never to be reached, so that every request really asks its bucket and is let through.
 RATES = {"requests_per_minute": 100_000_000}
 BUDGETS = {
@@ -75,6 +76,7 @@ def headgate(
     folder: Path,
     limits: Mapping[str, float] = MappingProxyType(RATES),
     workers: int = 1,
+    model: str = GATEWAY_MODEL,
 ) -> Launch:
     config = folder / "headgate.yaml"
     config.write_text(yaml.safe_dump(configuration(port, upstream_port, folder, limits), sort_keys=False))
@@ -87,7 +89,7 @@ def headgate(
             "HEADGATE_ADMIN_KEY": "test-admin-key-0001",
         },
         ready_path="/readyz",
-        model=GATEWAY_MODEL,
+        model=model,
         foreign_model=FOREIGN_MODEL,
     )
 
@@ -96,6 +98,7 @@ LAUNCHERS: Mapping[str, Callable[[int, int, Path], Launch]] = {
     "headgate": headgate,
     "reference": reference,
     "unlimited": partial(headgate, limits={}),
+    "classified": partial(headgate, limits={}, model=MODE),
     "budgets": partial(headgate, limits=BUDGETS),
     "workers": partial(headgate, workers=2),
 }
@@ -135,6 +138,7 @@ def configuration(
                 "price": {"input": 0.25, "output": 2.0, "cache_read": 0.025},
             },
         ],
+        "tiers": {tier: {"models": [GATEWAY_MODEL]} for tier in ("frugal", MODE, "premium")},
         "customers": [
             {"id": "bench", "name": "Bench", "limits": dict(limits)},
         ],

@@ -48,15 +48,22 @@ class ProviderKey:
 
 
 class ProviderKeys:
-    """The keys of all providers."""
+    """The keys of all providers.
 
-    __slots__ = ("_keys",)
+    Attributes:
+        for_some: a provider has no key for everybody, so that not all are usable for every request.
+    """
+
+    __slots__ = ("_keys", "for_some")
 
     def __init__(self, keys: Mapping[str, Sequence[ProviderKey]]) -> None:
         """Args:
         keys: by provider, each with one at least.
         """
         self._keys = {provider: tuple(each) for provider, each in keys.items()}
+        self.for_some = not all(
+            any(not key.customers and not key.tiers for key in each) for each in self._keys.values()
+        )
 
     def of(self, provider: str) -> tuple[ProviderKey, ...]:
         """All of a provider's, in the configuration's order."""

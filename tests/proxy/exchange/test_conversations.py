@@ -232,6 +232,9 @@ def test_a_fault_inside_is_undecided_and_told_once() -> None:
     for _ in range(3):
         assert UNDECIDED == judge.of("balanced", TIERS, {"messages": [user("Hello")]}).verdict
     assert (["fault"] * 3, 1) == (told.reasons, len(told.events))
+    told.reasons.clear()
+    assert "Hello" == judge.seen("balanced", TIERS, {"messages": [user("Hello")]}).ask.text
+    assert [] == told.reasons, "what is only looked at is not judged"
 
 
 def test_what_the_gateway_says_is_what_the_command_says() -> None:

@@ -149,6 +149,17 @@ def test_a_named_model_that_says_nothing_is_trusted() -> None:
     assert "no_capable_backend" == refusal(catalogue, needs=sees).code
 
 
+def test_trust_goes_by_each_name() -> None:
+    """A tier to fall back to is no model that the client named; a model to fall back to is, whatever came first."""
+    sees = frozenset({"vision"})
+    silent, seeing = model("silent", can=None), model("seeing", can=sees)
+    catalogue = house(silent, seeing, balanced=["silent", "seeing"], frugal=["seeing"])
+    to_tier = planned(catalogue, "seeing", needs=sees, wishes=Wishes(models=("balanced",)))
+    assert ["seeing"] == models_of(to_tier)
+    to_model = planned(catalogue, "frugal", needs=sees, wishes=Wishes(models=("silent",)))
+    assert ["seeing", "silent"] == models_of(to_model)
+
+
 def test_a_prompt_that_is_too_long() -> None:
     """Surely too long: passed over, and refused if nothing else is in the way. Probably: tried after all others."""
     small, large = model("small", 1.0, context_tokens=900), model("large", 2.0, context_tokens=100_000)

@@ -72,7 +72,10 @@ def test_scopes_are_never_violated(
         if (not customers or customer in customers) and (not tiers or tier in tiers)
     ]
     assert expected == [place for place, each in enumerate(keys) if each.serves(customer, tier)]
-    assert bool(expected) is ProviderKeys({"p": keys}).usable("p", customer, tier)
+    whole = ProviderKeys({"p": keys})
+    assert bool(expected) is whole.usable("p", customer, tier)
+    assert whole.for_some or whole.usable("p", customer, tier)
+    assert whole.for_some is all(customers or tiers for customers, tiers in scopes)
 
 
 def test_kept_keys_come_first() -> None:
