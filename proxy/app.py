@@ -24,7 +24,6 @@ from proxy.exchange.guesses import Guesses
 from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
-from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
 from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.schema import Settings
@@ -41,6 +40,7 @@ from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
 from ratelimit.limits.spill import Spill
+from ratelimit.memory.generations import Generations
 from ratelimit.memory.memory import Memory
 from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
@@ -194,6 +194,7 @@ class Gateway:
             headroom=Headroom(monotonic, wall_clock_s),
             reservations=reservations,
             memory=memory,
+            generations=self._run_generations(stack, store),
             conversations=Conversations(memory, digests, clock=monotonic),
             digests=digests,
             micro_verdicts=Recent(most=HERE_MAX, ttl_s=KEPT_S, clock=monotonic),
@@ -212,6 +213,18 @@ class Gateway:
         stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(memory.run()))
         stack.push_async_callback(memory.emptied, _SETTLE_S)
         return memory
+
+    def _run_generations(self, stack: AsyncExitStack, store: Store) -> Generations:
+        records = self._loaded.settings.records
+        generations = Generations(
+            store,
+            most=records.generations_max,
+            kept_days=records.generations_days,
+            on_fault=lambda fault: self._log.error("a past request is not recorded", reason=str(fault)),
+        )
+        stack.push_async_callback(_cancelled, asyncio.get_running_loop().create_task(generations.run()))
+        stack.push_async_callback(generations.emptied, _SETTLE_S)
+        return generations
 
     def _watch(self, stack: AsyncExitStack, core: Core) -> None:
         """Keep up with the health of the backends that are served."""
@@ -297,6 +310,8 @@ class Gateway:
             for provider in settings.providers.values()
         )
         if wanted and self._sandbox_url is None:
+            from proxy.sandbox.server import Sandbox  # with a server of its own: who needs none pays for none
+
             sandbox = Sandbox()
             self._sandbox_url = await sandbox.start()
             self._sandboxes.push_async_callback(sandbox.stop)

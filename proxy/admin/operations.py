@@ -34,6 +34,7 @@ from proxy.admin.shown import (
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.admin.usage import GROUPS
 from proxy.settings.section import Section
 
@@ -125,6 +126,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "Delete a customer with all its keys",
         None,
         status=204,
+        refusals=("not_found", "managed_by_file"),
+    ),
+    Operation(
+        "erase_customer",
+        "POST",
+        CUSTOMERS + "/{id}/erase",
+        "Delete a customer with all its keys, and remove all that is kept about it; there is no way back",
+        ErasedCustomer,
         refusals=("not_found", "managed_by_file"),
     ),
     Operation(
@@ -272,6 +281,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Parameter("key", "Whose allow-lists count; a key's id.", {"type": "string"}),
         ),
         refusals=("not_found", "model_not_found", "model_not_allowed", "no_capable_backend"),
+    ),
+    Operation(
+        "get_generation",
+        "GET",
+        "/admin/v1/generations/{id}",
+        "Show a past request by its id, and make its choice again from what it was made of",
+        GenerationTold,
+        query=(Parameter("customer", "Whose it is; saves looking that up.", {"type": "string"}),),
+        refusals=("not_found",),
     ),
     Operation(
         "show_health",

@@ -11,10 +11,11 @@ from starlette.routing import Route
 from proxy.admin.answers import answer, refused
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.customers import Customers
+from proxy.admin.erasure import ErasureDesk
+from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
-from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
 from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.route import RouteDesk
@@ -49,6 +50,8 @@ def admin_routes(
     books: Books,
     classifying: ClassifyDesk,
     routing: RouteDesk,
+    generations: GenerationDesk,
+    erasure: ErasureDesk,
     health: HealthDesk,
     *,
     reload: Reload,
@@ -63,6 +66,8 @@ def admin_routes(
         books: what was counted for them.
         classifying: what a request would be taken for.
         routing: where it would go.
+        generations: where past ones went.
+        erasure: removes all that is kept about a customer.
         health: what is known of backends.
         reload: reads the configuration anew.
         default_limits: what a new customer gets for each limit it does not name.
@@ -94,6 +99,8 @@ def admin_routes(
         "accept_store": StoreDesk(store).accept,
         "classify": classifying.classify,
         "explain_route": routing.explain,
+        "get_generation": generations.one,
+        "erase_customer": erasure.erase,
         "show_health": health.show,
         "openapi": _openapi,
     }
@@ -104,6 +111,8 @@ def admin_routes(
 
 
 async def _openapi(request: Request) -> Response:
+    from proxy.admin.openapi import document  # asked for once in a while
+
     return answer(request, document())
 
 

@@ -18,6 +18,7 @@ from proxy.web.probes import Readiness
 from ratelimit.health.health import Health
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
+from ratelimit.memory.generations import Generations
 from ratelimit.memory.memory import Memory
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -48,6 +49,7 @@ class Core:
     reservations: Reservations
     settler: Settler
     memory: Memory
+    generations: Generations
     conversations: Conversations
     digests: Digests
     micro_verdicts: Known

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from starlette.routing import Route, Router
@@ -10,6 +11,8 @@ from starlette.routing import Route, Router
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
 from proxy.admin.classify import ClassifyDesk
+from proxy.admin.erasure import ErasureDesk
+from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.routes import admin_routes
@@ -24,6 +27,7 @@ from proxy.exchange.admission import Admissions, Terms
 from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.dispatch import Dispatch, Patience
+from proxy.exchange.generation import Generating
 from proxy.exchange.holding import Holding, OutputLimits
 from proxy.exchange.judging import Judge
 from proxy.exchange.lanes import Lanes
@@ -34,14 +38,17 @@ from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.keys import ProviderKeys
 from proxy.http.door import Door
+from proxy.routing.catalogue.fingerprint import fingerprint
 from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
 from proxy.settings.load import Loaded
 from proxy.settings.schema import Settings
 from proxy.web.account import Account
 from proxy.web.calls import Call
+from proxy.web.generation import PastRequests
 from proxy.web.models import Models
 from proxy.web.probes import Probes
+from ratelimit.store.erasing import erase
 
 _PREFIXES: Final = ("/v1", "/api/v1")
 _CALLS: Final = (OpenAIChat(), OpenAIEmbeddings())
@@ -156,7 +163,13 @@ def exchange_of(
         Holding(catalogue, admissions, core.guesses, output_limits),
         classifying,
         dispatch,
-        Settlement(core.metrics, core.log),
+        Settlement(
+            core.metrics,
+            core.log,
+            keep=Generating(
+                core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
+            ).keep,
+        ),
         patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
         clock=core.clock,
         wall_clock_s=core.wall_clock_s,
@@ -217,6 +230,7 @@ def routes_of(
         clock=core.clock,
     )
     own = Account(core.reservations)
+    past = PastRequests(core.generations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)
     routes = [Route(path, call, methods=["POST"]) for path, call in calls.items()]
@@ -224,6 +238,7 @@ def routes_of(
         routes += [
             Route(f"{prefix}/key", own.key, methods=["GET"]),
             Route(f"{prefix}/credits", own.credits, methods=["GET"]),
+            Route(f"{prefix}/generation", past.one, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
@@ -239,6 +254,13 @@ def routes_of(
             core.books,
             classifying,
             RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
+            GenerationDesk(core.generations, exchange.choosing, fingerprint(catalogue)),
+            ErasureDesk(
+                core.directory,
+                core.generations,
+                partial(erase, core.store),
+                wall_clock_s=core.wall_clock_s,
+            ),
             HealthDesk(core.health, board),
             reload=core.reload,
             default_limits=settings.limits.defaults.named(),

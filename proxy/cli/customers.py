@@ -7,6 +7,7 @@ import click
 import orjson
 
 from proxy.cli.api import (
+    LONG_S,
     Api,
     Record,
     connected,
@@ -213,6 +214,32 @@ def delete(api: Api, customer_id: str, *, as_json: bool) -> None:
         show_json({"id": customer_id, "deleted": True})
     else:
         click.echo(f"customer {customer_id} and its keys are deleted")
+
+
+@customers.command()
+@click.argument("customer_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@connected
+def erase(api: Api, customer_id: str, *, yes: bool, as_json: bool) -> None:
+    """Delete a customer and its keys, and remove all that is kept about it: ledger, figures, records of requests.
+
+    There is no way back. It walks over all keys of the store, which takes about a second for a million.
+    """
+    if not yes:
+        click.confirm(
+            f"Remove customer {customer_id} and all that is kept about it, for good?", abort=True, err=True
+        )
+    erased = api.call("POST", f"{record_path(_PATH, customer_id)}/erase", timeout_s=LONG_S)
+    if as_json:
+        show_json(erased)
+        return
+    click.echo(f"customer {customer_id} is erased: {erased['keys']} keys of the store are removed")
+    if erased["under_way"]:
+        click.echo(
+            f"{erased['under_way']} requests had not ended; what they leave is removed within two days, "
+            "or at once when this is repeated"
+        )
 
 
 def _show(record: Record, *, as_json: bool) -> None:

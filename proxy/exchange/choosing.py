@@ -16,6 +16,7 @@ from proxy.routing.catalogue.types import Backend, Catalogue
 from proxy.routing.names import admitted, meant, mode_asked
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy
+from proxy.routing.replay import Inputs
 from proxy.routing.snapshot import Barred, Conditions, Settled, Snapshot, Warm
 from proxy.routing.types import UNDECIDED, AllowLists, Facts, Lacks, Priority, Unroutable, Verdict
 from proxy.routing.wishes import NONE, WishError, Wishes, parse_wishes
@@ -196,6 +197,14 @@ class Choosing:
             raise _refused(problem, asking.request) from None
         except Exception as fault:  # noqa: BLE001 - a better choice is a convenience: no fault of ours in it may fail a request
             return self._in_order(facts, verdict, budget, fault)
+
+    def replayed(self, inputs: Inputs) -> Plan:
+        """The plan of a past request's inputs, with the catalogue of now.
+
+        Raises:
+            Unroutable: nothing can be tried any more.
+        """
+        return self._policy.plan(*inputs)
 
     def expected(self, asking: Asking, tier: str) -> Backend | None:
         """Who would answer in a tier; `None` where nobody there can."""

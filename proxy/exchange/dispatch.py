@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 from providers.dialects import Client, PlainClient, PlainUpstream, Reader, open_reader, whole
+from providers.finishes import finish_of
 from providers.types import (
     Canonical,
     Completion,
@@ -275,6 +276,7 @@ class Dispatch:
             )
         usage = completion.usage or _estimate(job.request, completion.guessed_output_tokens)
         job.record.first_content()
+        job.record.finish = finish_of(completion.members)
         job.record.end_try("ok", status=200, usage=usage)
         return completion
 
@@ -292,6 +294,8 @@ class Dispatch:
         def facts(reported: Usage | None, error: UpstreamError | None) -> Facts:
             usage = reported or _estimate(job.request, reader.estimated_output_tokens())
             if error is None:
+                held = tail.held
+                job.record.finish = finish_of(None if held is None else held.members)
                 job.record.end_try("ok", status=200, usage=usage)
             else:
                 job.record.fail_try(error, usage)
@@ -301,7 +305,10 @@ class Dispatch:
                 UPSTREAM[error.kind].status if error is not None else 200,
             )
 
-        return Tail(job.streaming_client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
+        tail: Tail[Frame] = Tail(
+            job.streaming_client.closer(), usage_wanted=job.request.usage_wanted, facts=facts
+        )
+        return tail
 
     def _on_commit(self, job: Job, way: Way) -> tuple[int, Headers]:
         job.record.first_content()

@@ -1,11 +1,12 @@
 """What happened to one request, gathered while it happens; said in the `headgate` block, headers, log and metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
 
+from providers.finishes import NOT_SAID, Finish
 from providers.types import UpstreamError, Usage
 from proxy.exchange.metering import cost_microusd
 from proxy.routing.catalogue.types import Price
@@ -66,13 +67,15 @@ class Record:
         tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
         usage: of the answer seen; reported or estimated.
+        finish: why the answer seen ended, as far as it says so.
         first_content_s: when the first content came, 0 before.
+        client_headers: names in lower case.
         finished: an answer or an error has been given; nothing more is added.
     """
 
     __slots__ = (
-        "_clock", "arrived_s", "asked", "client_request_id", "customer_id", "finished_s", "first_content_s", "key_id",
-        "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
+        "_clock", "arrived_s", "asked", "client_headers", "client_request_id", "customer_id", "finish", "finished_s",
+        "first_content_s", "key_id", "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +93,8 @@ class Record:
         self.plan: Plan | None = None
         self.tries: list[Try] = []
         self.usage: Usage | None = None
+        self.finish: Finish = NOT_SAID
+        self.client_headers: Sequence[tuple[bytes, bytes]] = ()
         self.first_content_s = 0.0
         self.finished_s = 0.0
         self.status = 0

@@ -108,6 +108,7 @@ class Exchange:
             clock=self._clock,
         )
         record.client_request_id = arrival.client_request_id
+        record.client_headers = arrival.headers
         downstream = Downstream(
             arrival.connection, send, write_s=self._patience.write_s, keep_alive_s=self._patience.keep_alive_s
         )

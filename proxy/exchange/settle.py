@@ -1,6 +1,6 @@
-"""When a request is over: one log line, and the metrics."""
+"""When a request is over: one log line, the metrics, and the record that is kept of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from proxy.exchange.record import Record, Try
@@ -13,12 +13,18 @@ class Log(Protocol):
     def info(self, event: str, **fields: object) -> object: ...
 
 
+def _nothing(_: Record) -> None:
+    pass
+
+
 class Settlement:
     """Tells metrics and log about each request, exactly once."""
 
-    def __init__(self, metrics: Metrics, log: Log) -> None:
+    def __init__(self, metrics: Metrics, log: Log, *, keep: Callable[[Record], None] = _nothing) -> None:
+        """`keep`: told each request that is over; neither waits nor fails."""
         self._metrics = metrics
         self._log = log
+        self._keep = keep
 
     def begun(self) -> None:
         """A request has passed the door."""
@@ -68,3 +74,4 @@ class Settlement:
                 cost_microusd=(record.cost_microusd or 0) - sum(each.cost_microusd or 0 for each in micro),
             )
         self._log.info("request", fields=record.log_fields())
+        self._keep(record)

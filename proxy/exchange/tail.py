@@ -99,6 +99,11 @@ class Tail(Generic[F]):
         self._base: F | None = None
 
     @property
+    def held(self) -> F | None:
+        """The finish frame that is held."""
+        return self._held
+
+    @property
     def complete(self) -> bool:
         """Whether each choice seen has finished; then a finish frame is held, and `close` may be called."""
         return self._held is not None

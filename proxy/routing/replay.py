@@ -7,12 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import date
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from proxy.routing.plans import Plan
 from proxy.routing.snapshot import UNKNOWN, BackendState, Barred, Conditions, Settled, Snapshot, Warm
 from proxy.routing.types import Facts, Lacks, Verdict
 from proxy.routing.wishes import NONE, Wishes
+
+_NEUTRAL: Final = tuple((each.name, getattr(UNKNOWN, each.name)) for each in fields(BackendState))
+_OF_VERDICT: Final = tuple(each.name for each in fields(Verdict))
 
 
 class Inputs(NamedTuple):
@@ -51,9 +54,7 @@ def plan_inputs_to_json(inputs: Inputs, *, backends: Collection[str] | None = No
     return {
         "facts": said,
         "wishes": _differing(wishes, NONE),
-        "verdict": {
-            each.name: value for each in fields(verdict) if (value := getattr(verdict, each.name)) is not None
-        },
+        "verdict": {name: value for name in _OF_VERDICT if (value := getattr(verdict, name)) is not None},
         "snapshot": _snapshot_to_json(snapshot, backends),
     }
 
@@ -127,16 +128,16 @@ def _snapshot_from_json(data: Mapping[str, Any]) -> Snapshot:
 
 
 def _state(state: BackendState) -> dict[str, Any]:
-    return {
-        each.name: value
-        for each in fields(state)
-        if (value := getattr(state, each.name)) != getattr(UNKNOWN, each.name)
-    }
+    return {name: value for name, neutral in _NEUTRAL if (value := getattr(state, name)) != neutral}
 
 
 def _differing(value: Any, default: Any) -> dict[str, Any]:
+    if value is default:
+        return {}
     return {
-        name: found for name in value._fields if (found := getattr(value, name)) != getattr(default, name)
+        name: found
+        for name, found, usual in zip(value._fields, value, default, strict=True)
+        if found is not usual and found != usual
     }
 
 

@@ -54,7 +54,6 @@ class Row:
     applies: Callable[[_Set], bool] = _differs
 
 
-_NO_EFFECT: Final = "it has no effect"
 _VAULT_NOTE: Final = "vault: is not read; the secret counts as missing"
 
 # Prices of tokens that are not told apart from others in providers' answers yet.
@@ -67,8 +66,6 @@ _UNTOLD: Final = tuple(
 
 TABLE: Final[tuple[Row, ...]] = (
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
-    Row("records.generations_max", _NO_EFFECT),
-    Row("records.generations_days", _NO_EFFECT),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.api_keys.*.key", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.secret_access_key", _VAULT_NOTE, _starts("vault:")),

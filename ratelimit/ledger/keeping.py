@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from ratelimit.ledger.ledger import FIGURES_KEPT_DAYS, Ledger
 from ratelimit.store import keys as spelled
+from ratelimit.store.erasing import erase
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.store import Store
 
@@ -67,7 +68,7 @@ class Keeper:
         now_s = self._wall_clock_s()
         before_s = now_s - FIGURES_KEPT_DAYS * _DAY_S
         for customer_id in await self._customers.deleted_before(before_s):
-            await self._ledger.erase(customer_id, today=int(now_s // _DAY_S))
+            await erase(self._store, customer_id)
         # Only now: what an outage interrupts is found again in an hour.
         await self._customers.forget_deleted(before_s)
         after: str | None = None

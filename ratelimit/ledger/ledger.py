@@ -71,25 +71,6 @@ class Ledger:
             if reply != _TRIMMED_AT_ONCE:
                 return gone
 
-    async def erase(self, customer_id: str, *, today: int) -> None:
-        """Remove all that was ever counted for a customer.
-
-        Args:
-            today: days since 1970-01-01, to know which days' figures there may be.
-        """
-        names = [
-            spelled.use(customer_id),
-            spelled.held(customer_id),
-            spelled.due(customer_id),
-            spelled.lost(customer_id),
-            spelled.ledger(customer_id),
-            spelled.closing(customer_id),
-        ]
-        prefix = spelled.figures(customer_id)
-        # A day more on either side: other clocks.
-        names += [f"{prefix}{today - ago}" for ago in range(-1, FIGURES_KEPT_DAYS + 2)]
-        await self._store.call("UNLINK", *names, writes=True)
-
 
 def _entry(name: bytes, fields: list[bytes]) -> Entry:
     kind, text, _, scopes, _, tokens, _, microusd, _, day = fields

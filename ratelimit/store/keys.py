@@ -8,6 +8,7 @@ Permanent keys: those of the directory (customers and keys), the store's identit
 other key has an expiry.
 """
 
+import re
 from typing import Final
 
 IDENTITY: Final = "hg:{store}:identity"
@@ -130,6 +131,27 @@ def remembered(customer_id: str, kind: str, digest: str) -> str:
 def remembered_index(customer_id: str, kind: str) -> str:
     """Sorted set: digest of each `remembered` blob -> when it expires, ms. Expires with the last of them."""
     return f"hg:{{{customer_id}}}:memory-index:{kind}"
+
+
+GENERATIONS: Final = "hg:{generations}:index"
+"""Sorted set: id of each record of a past request -> when it was noted, ms. Expires with the last of them."""
+GENERATION_OWNERS: Final = "hg:{generations}:owners"
+"""Hash: the same ids -> customer id. Expires with them."""
+
+
+def generation(customer_id: str, generation_id: str) -> str:
+    """String: the record of a past request. Expires."""
+    return f"hg:{{{customer_id}}}:generation:{generation_id}"
+
+
+def everything(customer_id: str) -> str:
+    """What every key with this customer's hash tag begins with."""
+    return f"hg:{{{customer_id}}}:"
+
+
+def pattern(customer_id: str) -> str:
+    """The pattern that these keys, and no others, match."""
+    return re.sub(r"([\\*?\[\]^-])", r"\\\1", everything(customer_id)) + "*"
 
 
 def closing(customer_id: str) -> str:

@@ -345,6 +345,10 @@ class Directory:
         reply = await self._store.call("ZRANGE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", "BYSCORE")
         return [each.decode() for each in cast("list[bytes]", reply)]
 
+    async def deleted_at(self, customer_id: str, at_s: float) -> None:
+        """Count a deleted customer as deleted at this moment, seconds since the epoch; one made again is not."""
+        await self._store.call("ZADD", spelled.DELETED_CUSTOMERS, "XX", at_s, customer_id, writes=True)
+
     async def forget_deleted(self, before_s: float) -> None:
         """From now on those of `deleted_before` are not known."""
         await self._store.call(

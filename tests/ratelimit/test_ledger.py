@@ -15,6 +15,7 @@ from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import FIGURES_KEPT_DAYS, HOLD_S, Mode, Reservations
 from ratelimit.limits.types import NO_ROW, Account, Claim, Row, Scope, account
 from ratelimit.store import keys as spelled
+from ratelimit.store.erasing import erase
 from ratelimit.store.errors import StoreFault
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import Offset
@@ -375,7 +376,7 @@ async def test_erased(books: Books) -> None:
     before = sorted(await names_in(books.store))
     await books.run()
     await books.hold()
-    await books.ledger.erase("acme", today=await today(books))
+    assert (await erase(books.store, "acme")).under_way == 1
     assert before == sorted(await names_in(books.store))
 
 

@@ -22,6 +22,8 @@ from classifiers.rules import Rules
 from classifiers.scorer import load
 from providers.registry import REGISTRY
 from proxy.admin.classify import ClassifyDesk
+from proxy.admin.erasure import ErasureDesk
+from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.routes import Books, admin_routes
@@ -35,6 +37,7 @@ from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.http.door import Door
 from proxy.http.server import HttpServer
+from proxy.routing.catalogue.fingerprint import fingerprint
 from proxy.routing.catalogue.types import Backend, Catalogue, Model, Tier
 from proxy.settings.reload import Reloaded
 from proxy.settings.schema import DEFAULT_MODES
@@ -45,7 +48,10 @@ from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import reconcile
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import Reservations
+from ratelimit.memory.generations import Generations
 from ratelimit.store.address import parse_address
+from ratelimit.store.erasing import erase
+from ratelimit.store.errors import StoreFault
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
@@ -96,6 +102,7 @@ class Gateway:
     log: Log
     health: Health
     board: Board
+    past: Generations
 
 
 def books_of(store: Store) -> Books:
@@ -123,22 +130,44 @@ def classifying() -> ClassifyDesk:
     )
 
 
-def routing(directory: Directory) -> RouteDesk:
-    """Explains for a tier of one model with one backend."""
-    catalogue = Catalogue(
-        {"gpt-5-mini": Model("gpt-5-mini", (BACKEND,))},
-        {"balanced": Tier(("gpt-5-mini",))},
-        DEFAULT_MODES,
-        {"auto": "balanced"},
-    )
-    choosing = Choosing(
+CATALOGUE: Final = Catalogue(
+    {"gpt-5-mini": Model("gpt-5-mini", (BACKEND,))},
+    {"balanced": Tier(("gpt-5-mini",))},
+    DEFAULT_MODES,
+    {"auto": "balanced"},
+)
+"""A tier of one model with one backend."""
+
+
+def choosing(catalogue: Catalogue = CATALOGUE) -> Choosing:
+    """For requests that any provider takes."""
+    return Choosing(
         catalogue,
         {"openai": _PROVIDER},
         Log(),
         default_output_tokens=100,
         today=lambda: date(2026, 1, 1),
     )
-    return RouteDesk(choosing, Judge(Cascade(Rules(), load()), Metrics(), Log()), directory)
+
+
+def past_of(store: Store) -> Generations:
+    """Records that nobody writes to the store: they are found while they wait."""
+
+    def unexpected(fault: StoreFault) -> None:
+        raise AssertionError(fault)
+
+    return Generations(store, most=100, kept_days=7, on_fault=unexpected)
+
+
+def desks(
+    store: Store, directory: Directory, past: Generations
+) -> tuple[RouteDesk, GenerationDesk, ErasureDesk]:
+    """What explains coming and past choices, and what erases customers."""
+    return (
+        RouteDesk(choosing(), Judge(Cascade(Rules(), load()), Metrics(), Log()), directory),
+        GenerationDesk(past, choosing(), fingerprint(CATALOGUE)),
+        ErasureDesk(directory, past, partial(erase, store), wall_clock_s=lambda: NOW_S),
+    )
 
 
 @asynccontextmanager
@@ -162,12 +191,13 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         health, Headroom(lambda: 1000.0, lambda: NOW_S), KEYS_OF_PROVIDERS, [BACKEND], lambda: 1000.0
     )
     desk = HealthDesk(health, board)
+    past = past_of(store)
     routes = admin_routes(
         directory,
         store,
         books_of(store),
         classifying(),
-        routing(directory),
+        *desks(store, directory, past),
         desk,
         reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
@@ -176,7 +206,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
     digest = sha256(ADMIN_KEY.encode()).digest()
     app = Door(Router(routes), {}, lookup, admin_key_digest=digest, clock=lambda: 1000.0, log=log)
     try:
-        yield Gateway(app, store, directory, lookup, log, health, board)
+        yield Gateway(app, store, directory, lookup, log, health, board, past)
     finally:
         await lookup.close()
         await store.close()

@@ -30,10 +30,12 @@ from proxy.admin.shown import (
     StoreAccepted,
 )
 from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
-from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, nothing_new, routing
+from tests.proxy.admin.past import keep
+from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, desks, nothing_new
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -64,7 +66,7 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         served.store,
         books_of(served.store),
         classifying(),
-        routing(served.directory),
+        *desks(served.store, served.directory, served.past),
         HealthDesk(served.health, served.board),
         reload=nothing_new,
         default_limits={},
@@ -145,8 +147,10 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
         ),
         ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
+        ("get_generation", GenerationTold, await call("GET", f"/admin/v1/generations/{keep(served)}")),
         ("revoke_key", None, await call("DELETE", one)),
         ("delete_customer", None, await call("DELETE", f"{CUSTOMERS}/acme")),
+        ("erase_customer", ErasedCustomer, await call("POST", f"{CUSTOMERS}/acme/erase")),
     ]
     described = {operation["operationId"]: operation["responses"] for *_, operation in operations()}
     assert set(described) == {name for name, *_ in answers}

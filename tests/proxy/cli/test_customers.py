@@ -176,6 +176,23 @@ def test_delete(run: Run) -> None:
     assert {"id": "acme", "deleted": True} == run.json("delete", "acme")
 
 
+def test_erase(run: Run) -> None:
+    """Asked for once more unless told otherwise; nothing of it is left, and what was removed is said."""
+    run("create", "acme")
+    result = run("erase", "acme")
+    assert 1 == result.exit_code
+    assert "for good?" in result.stderr
+    assert 0 == run("get", "acme").exit_code
+    result = run("erase", "acme", "--yes")
+    assert (0, "customer acme is erased: 0 keys of the store are removed\n") == (
+        result.exit_code,
+        result.stdout,
+    )
+    assert 1 == run("get", "acme").exit_code
+    assert run.json("erase", "acme", "--yes")["erased"]
+    assert "there is no customer `nobody`" in run("erase", "nobody", "--yes").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.routing.catalogue.types import Price, Tier, Weights
-from proxy.routing.explain import explained
+from proxy.routing.explain import explained, reasons_of
 from proxy.routing.policy import Policy
 from proxy.routing.snapshot import BackendState, Barred, Conditions, Settled, Snapshot, Warm
 from proxy.routing.types import NAMED, Facts, Lacks, Unroutable, Verdict
@@ -244,6 +244,30 @@ def test_availability_is_part_of_the_price() -> None:
     nearly_free = tier_of(model("shaky", 0.01), model("steady", 1.0))
     down = met(shaky={"availability": 0.89, "attempts_7d": 900})
     assert ["steady", "shaky"] == models_of(planned(nearly_free, snapshot=down))
+
+
+def test_who_fails_of_late_stands_behind() -> None:
+    """However good its 7 days are; one failure is no trouble yet, and what went well since outweighs two."""
+    catalogue = tier_of(model("cheap", 0.01), model("dear", 1.0))
+
+    def first(attempts: int, failed: int, **more: Any) -> str:
+        share = failed / attempts if attempts else None
+        state = {
+            "availability": 0.995,
+            "attempts_7d": 9000,
+            "recent_attempts": attempts,
+            "recent_error_share": share,
+        }
+        return models_of(planned(catalogue, snapshot=met(cheap={**state, **more})))[0]
+
+    assert ["cheap"] * 4 == [first(0, 0), first(1, 1), first(20, 2), first(100, 8)]
+    assert ["dear"] * 3 == [first(2, 2), first(10, 4), first(100, 20)]
+    assert "dear" == first(100, 0, availability=0.89)
+    late = BackendState(0.995, 9000, recent_attempts=10, recent_error_share=0.4)
+    told = planned(catalogue, snapshot=met(cheap=late))
+    reasons = reasons_of(told, told.attempts[1])
+    assert "health=0.995/7d, 0.797 of late" in reasons
+    assert "behind those with an availability of 0.9" in reasons
 
 
 def test_the_price_is_that_of_this_request() -> None:

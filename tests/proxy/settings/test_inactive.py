@@ -53,7 +53,7 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
         ("server: {workers: 2, ops_listen: 127.0.0.1:9090}", []),
         ("redis: {url: redis://a, on_outage: open}", []),
         ("redis: {on_outage: lease}", ["redis.on_outage"]),
-        ("records: {ledger_days: 1, generations_max: 1}", ["records.generations_max"]),
+        ("records: {ledger_days: 1, generations_max: 1}", []),
         (
             "providers: {s: {adapter: sandbox, api_keys: [{key: vault:a#b, tiers: [frugal]}, {key: env:B}]}}",
             ["providers.s.api_keys[0].key"],
@@ -92,9 +92,9 @@ def test_what_has_no_effect_yet_is_named(load_text: Load, text: str, expected: l
 
 def test_removing_a_row_makes_a_feature_active(load_text: Load) -> None:
     """Nothing else has to change."""
-    settings = load_text("records: {generations_max: 1}\nrouting: {hedge: {enabled: true}}").settings
-    without = tuple(row for row in TABLE if row.pattern != "records.generations_max")
-    assert ["records.generations_max", "routing.hedge"] == [each.path for each in inactive(settings)]
+    settings = load_text("redis: {on_outage: lease}\nrouting: {hedge: {enabled: true}}").settings
+    without = tuple(row for row in TABLE if row.pattern != "redis.on_outage")
+    assert ["redis.on_outage", "routing.hedge"] == [each.path for each in inactive(settings)]
     assert ["routing.hedge"] == [each.path for each in inactive(settings, without)]
 
 
