@@ -141,6 +141,9 @@ def _of_wishes(facts: Facts, wishes: Wishes, tier: str | None, known: frozenset[
                 None if (row.backend.quantization or "unknown").lower() in wishes.quantizations else other
             )
         )
+    if wishes.regions:
+        away = Drop("wish", "is not known to be in `headgate.region`", "headgate.region")
+        yield lambda row, _: None if (row.backend.region or "").lower() in wishes.regions else away
     if wishes.no_training:
         yield _policy(NO_TRAINING, "provider.data_collection", "is not known not to train on prompts")
     if wishes.no_retention:

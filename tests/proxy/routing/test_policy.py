@@ -11,7 +11,7 @@ from proxy.routing.explain import explained, reasons_of
 from proxy.routing.policy import Policy
 from proxy.routing.snapshot import BackendState, Barred, Conditions, Settled, Snapshot, Warm
 from proxy.routing.types import NAMED, Facts, Lacks, Unroutable, Verdict
-from proxy.routing.wishes import NONE, Wishes
+from proxy.routing.wishes import NONE, Wishes, parse_wishes
 from tests.proxy.routing.houses import (
     backends_of,
     house,
@@ -451,6 +451,24 @@ def test_prices_by_wish() -> None:
     assert ["free", "cheap", "dear"] == models_of(
         planned(tier_of(*catalogue.models.values(), strategy="order"))
     )
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ("eu", ["here/a"]),
+        ("EU", ["here/a"]),
+        (["us", "eu"], ["here/a", "there/a"]),
+        (None, ["here/a", "there/a", "silent/a"]),
+    ],
+)
+def test_regions(region: Any, expected: list[str]) -> None:
+    """Only where the catalogue says so; what says nothing is in none of them."""
+    found = with_backends(model("a", 1.0, "here", "there", "silent"), {"region": "eu"}, {"region": "US"}, {})
+    wishes = parse_wishes({"headgate": {"region": region}})
+    assert expected == backends_of(planned(tier_of(found, strategy="order"), wishes=wishes))
+    refused = refusal(tier_of(found), wishes=parse_wishes({"headgate": {"region": "moon"}}))
+    assert ("no_capable_backend", "headgate.region") == (refused.code, refused.param)
 
 
 def test_data_policies_and_quantizations() -> None:
