@@ -17,7 +17,7 @@ from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge
 from proxy.exchange.ledger_row import row_of, tags_of
-from proxy.exchange.micro_call import MicroCalls
+from proxy.exchange.micro_call import MicroCalls, Terms
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
 from proxy.routing.plans import Plan
@@ -269,7 +269,8 @@ class Exchange:
                 async def admit(most: Bound) -> None:
                     held.admission = await self._admissions.admit(account, record.request_id, most)
 
-                verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
+                terms = Terms(account.dollars, asking.wishes)
+                verdict = await micro.verdict(arrival, judgement, record, admit, terms)
             verdict = verdict or judgement.verdict
         return classifying.steering.course(
             request, judgement, verdict, place, before, lambda tier: self.choosing.expected(asking, tier)

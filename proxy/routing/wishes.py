@@ -74,6 +74,17 @@ class Wishes(NamedTuple):
     deadline_s: float | None = None
     regions: tuple[str, ...] = ()
 
+    @property
+    def on_who_may_read(self) -> "Wishes":
+        """Those alone that say whom the prompt may reach: they hold for whatever else is asked about it."""
+        return NONE._replace(
+            only=self.only,
+            ignore=self.ignore,
+            no_training=self.no_training,
+            no_retention=self.no_retention,
+            regions=self.regions,
+        )
+
 
 NONE: Final = Wishes()
 
