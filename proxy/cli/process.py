@@ -15,7 +15,7 @@ _GC_ALLOCATIONS: Final = 20_000
 def importing() -> Iterator[None]:
     """What is imported inside lives as long as the process: the collector walks it neither meanwhile nor later.
 
-    A seventh of a start went there.
+    A good part of a start went there.
     """
     gc.disable()
     try:
