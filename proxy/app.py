@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from proxy.admin.routes import Books
+from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
 from proxy.assembly.health import rules_of, watched
@@ -121,6 +122,8 @@ class Gateway:
             ConfigError: it cannot be served.
         """
         assert self._core is not None
+        # Too long for the loop: the store's answers would time out meanwhile.
+        await asyncio.to_thread(cascade_of, loaded.settings.routing.classifier)
         serving = serving_of(
             loaded,
             self._core,
