@@ -98,9 +98,15 @@ _WORDS: Final[dict[str, str]] = {
     ),
 }
 
-# Each word with the fields it stands for.
-LEXICON: Final[dict[str, tuple[str, ...]]] = {
-    word: tuple(name for name, words in _WORDS.items() if word in words.split())
-    for word in {word for words in _WORDS.values() for word in words.split()}
-}
+
+def _fields_by_word() -> dict[str, tuple[str, ...]]:
+    """Each word with the fields it stands for, in the order of the table."""
+    fields: dict[str, tuple[str, ...]] = {}
+    for field, words in _WORDS.items():
+        for word in dict.fromkeys(words.split()):
+            fields[word] = (*fields.get(word, ()), field)
+    return fields
+
+
+LEXICON: Final = _fields_by_word()
 KNOWN: Final = frozenset(LEXICON)

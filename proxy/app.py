@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from proxy.admin.routes import Books
+from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
 from proxy.assembly.health import rules_of, watched
@@ -24,7 +25,6 @@ from proxy.exchange.guesses import Guesses
 from proxy.exchange.micro_call import HERE_MAX, KEPT_S
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
-from proxy.sandbox.server import Sandbox
 from proxy.settings.load import Loaded
 from proxy.settings.problems import ConfigError, Problem
 from proxy.settings.schema import Settings
@@ -122,6 +122,8 @@ class Gateway:
             ConfigError: it cannot be served.
         """
         assert self._core is not None
+        # Too long for the loop: the store's answers would time out meanwhile.
+        await asyncio.to_thread(cascade_of, loaded.settings.routing.classifier)
         serving = serving_of(
             loaded,
             self._core,
@@ -311,6 +313,8 @@ class Gateway:
             for provider in settings.providers.values()
         )
         if wanted and self._sandbox_url is None:
+            from proxy.sandbox.server import Sandbox  # with a server of its own: who needs none pays for none
+
             sandbox = Sandbox()
             self._sandbox_url = await sandbox.start()
             self._sandboxes.push_async_callback(sandbox.stop)

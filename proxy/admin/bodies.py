@@ -10,7 +10,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, Strict
 
 from proxy.settings.section import Section
-from proxy.settings.subjects import KeyModels, Limits, Metadata, Priority, Tags
+from proxy.settings.subjects import KeyModels, Limits, Metadata, OnSoftLimit, Priority, Tags
 from proxy.settings.words import Label, Moment, Name, PublicName, Switch, Text
 
 DAY_S: Final = 86_400
@@ -31,6 +31,7 @@ class CustomerBody(Section):
                     "limits": {"usd_per_month": 100},
                     "models": ["balanced"],
                     "priority": "high",
+                    "on_soft_limit": "lower",
                     "metadata": {"team": "blue"},
                     "tags": ["division:web"],
                 }
@@ -43,6 +44,7 @@ class CustomerBody(Section):
     limits: Limits = Limits()
     models: tuple[PublicName, ...] | None = None
     priority: Priority | None = None
+    on_soft_limit: OnSoftLimit | None = None
     metadata: Metadata | None = None
     tags: Tags | None = None
     disabled: Switch = False
@@ -61,6 +63,7 @@ class CustomerPatch(Section):
     limits: Limits | None = None
     models: tuple[PublicName, ...] | None = None
     priority: Priority | None = None
+    on_soft_limit: OnSoftLimit | None = None
     metadata: Metadata | None = None
     tags: Tags | None = None
     disabled: Switch = False

@@ -14,7 +14,7 @@ from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
 from proxy.exchange.judging import Judge
-from proxy.exchange.micro_call import MicroCalls, Nobody
+from proxy.exchange.micro_call import MicroCalls, Nobody, Terms
 from proxy.exchange.record import Record, Try
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
@@ -82,7 +82,7 @@ class ClassifyDesk:
                 clock=self._clock,
             )
             try:
-                said = await self._micro.verdict(arrival, judgement, record, _admitted, priced_only=False)
+                said = await self._micro.verdict(arrival, judgement, record, _admitted, Terms())
             finally:
                 self._metered(record.tries)
             verdict = said or verdict

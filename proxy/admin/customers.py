@@ -15,7 +15,7 @@ from proxy.admin.standing import Standings, with_warnings
 from proxy.exchange.errors import Refused
 from proxy.settings.subjects import metadata_problem
 from ratelimit.subjects.directory import Directory
-from ratelimit.subjects.types import DEFAULT_PRIORITY, Customer, NewCustomer
+from ratelimit.subjects.types import DEFAULT_ON_SOFT_LIMIT, DEFAULT_PRIORITY, Customer, NewCustomer
 
 _FIXED: Final = frozenset({"id", "managed", "created_at"})
 
@@ -51,6 +51,7 @@ class Customers:
                 limits=body.limits.over(self._default_limits),
                 models=body.models,
                 priority=body.priority or DEFAULT_PRIORITY,
+                on_soft_limit=body.on_soft_limit or DEFAULT_ON_SOFT_LIMIT,
                 metadata=body.metadata or {},
                 disabled=body.disabled,
                 tags=body.tags or (),
@@ -93,6 +94,8 @@ def _changed(customer: Customer, patch: CustomerPatch) -> Customer:
         changes["models"] = patch.models
     if "priority" in named:
         changes["priority"] = patch.priority or DEFAULT_PRIORITY
+    if "on_soft_limit" in named:
+        changes["on_soft_limit"] = patch.on_soft_limit or DEFAULT_ON_SOFT_LIMIT
     if "metadata" in named:
         changes["metadata"] = _changed_metadata(customer.metadata, patch.metadata)
     if "tags" in named:

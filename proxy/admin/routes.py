@@ -16,7 +16,6 @@ from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk, Reconciling
-from proxy.admin.openapi import document
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
 from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.route import RouteDesk
@@ -112,6 +111,8 @@ def admin_routes(
 
 
 async def _openapi(request: Request) -> Response:
+    from proxy.admin.openapi import document  # asked for once in a while
+
     return answer(request, document())
 
 

@@ -14,6 +14,7 @@ _CUSTOMER: Final[dict[str, Any]] = {
     "limits": {"usd_per_month": 100.0, "in_flight": 16},
     "models": ["balanced", "frugal"],
     "priority": "high",
+    "on_soft_limit": "lower",
     "metadata": {"team": "blue"},
     "tags": ["division:web"],
     "disabled": False,
@@ -55,6 +56,7 @@ class CustomerRecord(Section):
     limits: Limits
     models: tuple[str, ...] | None
     priority: Literal["low", "normal", "high"]
+    on_soft_limit: Literal["keep", "lower"]
     metadata: dict[str, Any]
     tags: tuple[str, ...]
     disabled: bool

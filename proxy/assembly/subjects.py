@@ -43,6 +43,7 @@ def _customer(customer: CustomerSettings, defaults: Mapping[str, float]) -> NewC
         metadata=customer.metadata,
         disabled=customer.disabled,
         tags=customer.tags,
+        on_soft_limit=customer.on_soft_limit,
     )
 
 

@@ -29,6 +29,7 @@ from proxy.cli.api import (
 
 _PATH: Final = "/admin/v1/customers"
 PRIORITIES: Final = ("low", "normal", "high")
+ON_SOFT_LIMIT: Final = ("keep", "lower")
 
 _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
     "id": lambda record: plain_text(record.get("id")),
@@ -41,6 +42,7 @@ _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
 }
 _DETAILS: Final[Mapping[str, Callable[[Record], str]]] = {
     **_COLUMNS,
+    "on soft limit": lambda record: plain_text(record.get("on_soft_limit")),
     "tags": lambda record: tags_text(record.get("tags")),
     "metadata": lambda record: orjson.dumps(record.get("metadata")).decode(),
     "created": lambda record: plain_text(record.get("created_at")),
@@ -68,6 +70,11 @@ def customers() -> None:
     "--model", "models", metavar="NAME", multiple=True, help="A model or tier it may use; repeat for more."
 )
 @click.option("--priority", type=click.Choice(PRIORITIES), help="`normal` unless given.")
+@click.option(
+    "--on-soft-limit",
+    type=click.Choice(ON_SOFT_LIMIT),
+    help="What becomes of the tier once a soft limit is reached; `keep` unless given.",
+)
 @click.option("--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Repeat for more.")
 @click.option("--tag", "tags", metavar="WORD", multiple=True, help="Repeat for more, 8 at most.")
 @click.option("--disable", "disabled", is_flag=True, help="Its keys are refused until it is enabled.")
@@ -83,6 +90,7 @@ def create(
     metadata: Mapping[str, str],
     tags: Sequence[str],
     *,
+    on_soft_limit: str | None,
     disabled: bool,
     as_json: bool,
 ) -> None:
@@ -94,6 +102,8 @@ def create(
         body["models"] = models
     if priority is not None:
         body["priority"] = priority
+    if on_soft_limit is not None:
+        body["on_soft_limit"] = on_soft_limit
     if tags:
         body["tags"] = tags
     if disabled:
@@ -140,6 +150,11 @@ def get(api: Api, customer_id: str, *, as_json: bool) -> None:
 @click.option("--all-models", is_flag=True, help="Remove the list: all models may be used.")
 @click.option("--priority", type=click.Choice(PRIORITIES))
 @click.option(
+    "--on-soft-limit",
+    type=click.Choice(ON_SOFT_LIMIT),
+    help="What becomes of the tier once a soft limit is reached.",
+)
+@click.option(
     "--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Adds or replaces one."
 )
 @click.option("--drop-metadata", "dropped", metavar="NAME", multiple=True, help="Removes one.")
@@ -158,6 +173,7 @@ def update(
     metadata: Mapping[str, str],
     dropped: Sequence[str],
     *,
+    on_soft_limit: str | None,
     tags: Sequence[str],
     no_limits: bool,
     all_models: bool,
@@ -172,21 +188,16 @@ def update(
     for each in dropped:
         either(f"--metadata {each}=…", each in metadata, f"--drop-metadata {each}", second_given=True)
     changed_metadata = {**metadata, **dict.fromkeys(dropped)}
-    body: dict[str, Any] = {}
-    if name is not None:
-        body["name"] = name
+    plain = {"name": name, "priority": priority, "on_soft_limit": on_soft_limit, "disabled": disabled}
+    body: dict[str, Any] = {member: value for member, value in plain.items() if value is not None}
     if limits or no_limits:
         body["limits"] = limits or None
     if models or all_models:
         body["models"] = models or None
-    if priority is not None:
-        body["priority"] = priority
     if changed_metadata:
         body["metadata"] = changed_metadata
     if tags or no_tags:
         body["tags"] = tags or None
-    if disabled is not None:
-        body["disabled"] = disabled
     if not body:
         raise click.UsageError("nothing to change; see --help")
     _show(api.call("PATCH", record_path(_PATH, customer_id), body), as_json=as_json)

@@ -4,10 +4,11 @@ Exit codes: 0 done; 1 it failed while running; 2 wrong usage or configuration; 3
 """
 
 from importlib import import_module
-from importlib.metadata import version as installed_version
 from typing import Final
 
 import click
+
+from proxy.cli.process import importing
 
 _COMMANDS: Final = {
     "serve": ("proxy.cli.serve", "Start the gateway."),
@@ -36,7 +37,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        with importing():
+            command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
@@ -45,7 +47,7 @@ class _Lazy(click.Group):
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(installed_version("headgate"), prog_name="headgate")
+@click.version_option(package_name="headgate", prog_name="headgate")
 def main() -> None:
     """A self-hosted LLM gateway."""
 

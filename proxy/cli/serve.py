@@ -12,7 +12,7 @@ import click
 
 from proxy.assembly.kept import Kept, kept
 from proxy.cli.configuration import loaded_or_exit, show, source
-from proxy.cli.process import FAILED, loop_factory
+from proxy.cli.process import FAILED, importing, loop_factory
 from proxy.http.server import BACKLOG
 from proxy.routing.catalogue.load import from_settings
 from proxy.settings.load import Loaded
@@ -63,7 +63,8 @@ def _alone(
     ops_listener: socket.socket | None,
     log: Any,
 ) -> None:
-    from proxy.cli.single import serve_alone
+    with importing():
+        from proxy.cli.single import serve_alone
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(
@@ -79,8 +80,9 @@ def _with_workers(
     ops_listener: socket.socket | None,
     log: Any,
 ) -> None:
-    from proxy.cli.supervised import store_for_all, supervise
-    from proxy.cli.supervisor import WorkersFailed
+    with importing():
+        from proxy.cli.supervised import store_for_all, supervise
+        from proxy.cli.supervisor import WorkersFailed
 
     with ExitStack() as stack, asyncio.Runner() as runner:  # no task of it is hot
         address = store_for_all(loaded, stack)

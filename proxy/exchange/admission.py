@@ -8,10 +8,23 @@ from typing import Final, NamedTuple, Protocol
 
 from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
+from proxy.exchange.soft_limits import Ahead, SoftLimits
 from ratelimit.limits.bookings import Booking
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settlement, Settler
-from ratelimit.limits.types import NO_ROW, Account, Claim, Decision, Rate, Refusal, Room, Row, Scope, account
+from ratelimit.limits.types import (
+    HARD,
+    NO_ROW,
+    Account,
+    Claim,
+    Decision,
+    Rate,
+    Refusal,
+    Room,
+    Row,
+    Scope,
+    account,
+)
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.subjects.types import Scope as SubjectScope
 from ratelimit.subjects.types import Subject
@@ -36,6 +49,7 @@ class Admission(NamedTuple):
         headers: tell the tighter limits, what is left of them, and which is nearly used up.
         step: how often it has been admitted.
         output_tokens: the shorter limit of its answer that it was admitted with; `None`: as it was asked for.
+        ahead: soft limits that it may reach.
     """
 
     account: Account
@@ -44,13 +58,14 @@ class Admission(NamedTuple):
     headers: Headers = ()
     step: int = 1
     output_tokens: int | None = None
+    ahead: tuple[Ahead, ...] = ()
 
 
 class Smaller(NamedTuple):
-    """The same request with a shorter answer."""
+    """The same request for less. `output_tokens`: the shorter limit of its answer; `None`: as it was asked for."""
 
     bound: Bound
-    output_tokens: int
+    output_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,7 @@ class Admissions:
         self._counted = counted
         self._wall_clock_s = wall_clock_s
         self._accounts: dict[tuple[str, tuple[str, ...]], tuple[Subject, Account]] = {}
+        self._soft_limits = SoftLimits(wall_clock_s)
 
     def account(self, subject: Subject, *names: str) -> Account:
         """What a request for these names counts for."""
@@ -104,6 +120,10 @@ class Admissions:
                 del self._accounts[next(iter(self._accounts))]
             known = self._accounts[place] = (subject, account_of(subject, *names))
         return known[1]
+
+    def soft_limit_reached(self, counts_for: Account) -> bool:
+        """Whether a quota or budget is known to be used up to its soft ratio. Nothing is asked."""
+        return self._soft_limits.reached(counts_for)
 
     async def admit(
         self,
@@ -154,6 +174,7 @@ class Admissions:
                 self._void(counts_for, request_id)
             raise
         headers = _headers(decision)
+        ahead = self._soft_limits.admitted(counts_for, decision.margins)
         if decision.refusal is not None:
             self._counted.limit_refused(decision.refusal.scope, decision.refusal.limit)
             raise _refusal(decision.refusal, headers)
@@ -172,6 +193,7 @@ class Admissions:
             headers=headers,
             step=claim.step,
             output_tokens=output_tokens,
+            ahead=ahead,
         )
 
     def settle(
@@ -190,6 +212,8 @@ class Admissions:
             served: false where it was refused after its first step: it does not count as a request.
         """
         counts_for = admission.account
+        if admission.ahead:
+            self._soft_limits.settled(counts_for, admission.ahead, tokens=tokens, microusd=microusd)
         if admission.held:
             self._settler.settle(
                 Settlement(
@@ -226,7 +250,8 @@ class Admissions:
             if not self._reservations.available:
                 raise
             decision = await self._asked_again(counts_for, claim, until_s)
-        if decision.refusal is None or smaller is None:
+        refusal = decision.refusal
+        if refusal is None or smaller is None or refusal.limit not in HARD:
             return decision, None
         shorter = smaller(decision.room)
         if shorter is None:

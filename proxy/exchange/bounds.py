@@ -8,14 +8,12 @@ from proxy.exchange.guesses import Guesses
 from proxy.exchange.metering import cost_microusd
 from proxy.routing.catalogue.types import Model
 from proxy.routing.policy import Attempt
+from proxy.routing.types import IMAGE_TOKENS
 
 MESSAGE_TOKENS: Final = 32
 """Around each message, and once around all; templates add a handful of tokens for roles and separators."""
 TOOLS_TOKENS: Final = 700
 """The system prompt that comes with tools: up to 530 at Anthropic (page "tool-use/overview", November 2026)."""
-IMAGE_TOKENS: Final = 50_000
-"""Of one image, where the catalogue does not know: gpt-4o-mini takes 2,833 and 5,667 a tile of up to eight (OpenAI,
-page "vision")."""
 LEAST_OUTPUT_TOKENS: Final = 16
 """An answer is not shortened to less: nobody is served by it."""
 
@@ -60,11 +58,10 @@ def bound(
         output_tokens: the limit of each answer.
         models: of the catalogue, by public id.
     """
-    predicted = len(request.raw) if "prediction" in request.members else 0
+    predicted = predicted_tokens(request)
     tokens = microusd = 0
     for attempt in attempts:
         model = models[attempt.model]
-        # What of a prediction is not taken is billed as output.
         all_output = request.choices * answer_tokens(output_tokens, model) + predicted
         input_tokens = _most_input(prompt, model)
         if input_tokens is None:
@@ -114,6 +111,11 @@ def longest_answer(request: Canonical) -> int:
         if isinstance(said, int) and said > longest:
             longest = said
     return longest
+
+
+def predicted_tokens(request: Canonical) -> int:
+    """At most: what of a prediction is not taken is billed as output."""
+    return len(request.raw) if "prediction" in request.members else 0
 
 
 def measure(request: Canonical) -> Prompt:

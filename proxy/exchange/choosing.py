@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from providers.endpoints import Operation
 from providers.types import Canonical, RequestError
-from proxy.exchange.bounds import IMAGE_TOKENS, longest_answer, measure
+from proxy.exchange.bounds import longest_answer, measure, predicted_tokens
 from proxy.exchange.errors import Refused
 from proxy.exchange.needs import needs_of
 from proxy.exchange.upstream.backends import Providers
@@ -42,7 +42,7 @@ class Budget(NamedTuple):
 
     Attributes:
         dollars: there is a limit in dollars.
-        spendable_microusd: what is left of it; `None`: not known before admission.
+        spendable_microusd: what is left of it; `None`: only admission knows.
         lower: a soft limit is reached, and the customer goes down one tier then.
     """
 
@@ -69,6 +69,10 @@ class Asking(NamedTuple):
     def allow_lists(self) -> AllowLists:
         """A name must be in each."""
         return () if self.subject is None else allow_lists(self.subject)
+
+    def under(self, budget: Budget) -> "Asking":
+        """The same request with other money."""
+        return self._replace(budget=budget)
 
 
 class Conversation(NamedTuple):
@@ -214,11 +218,11 @@ class Choosing:
         request, subject = asking.request, asking.subject
         needs = needs_of(request, asking.operation)
         most_tokens: int | None = None
-        most_output_tokens = 0
+        most_output_tokens = images = predicted = 0
         if asking.wishes.max_cost_microusd is not None or asking.budget.spendable_microusd is not None:
             prompt = measure(request)
-            if prompt.most_tokens is not None:
-                most_tokens = prompt.most_tokens + prompt.images * IMAGE_TOKENS
+            most_tokens, images = prompt.most_tokens, prompt.images
+            predicted = predicted_tokens(request)
             longest = longest_answer(request) or self._default_output_tokens
             most_output_tokens = 0 if asking.operation == "embeddings" else request.choices * longest
         return Facts(
@@ -237,6 +241,8 @@ class Choosing:
             lacks,
             _Looked(partial(self._drops, asking)) if asking.wishes.require_parameters else TAKES_ALL,
             self._passed_on,
+            images,
+            predicted,
         )
 
     def _lacks(self, asking: Asking, backend_id: str) -> tuple[str, ...]:

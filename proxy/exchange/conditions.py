@@ -189,6 +189,8 @@ class Board:
             left_tokens=tokens.remaining,
             limit_tokens=tokens.limit,
             saturated_share=known.recent_saturated_share,
+            recent_attempts=known.recent_attempts,
+            recent_error_share=known.recent_error_share,
         )
 
 

@@ -1,6 +1,6 @@
 """Between plan and dispatch: what a request may use is worked out and held."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.guesses import Guesses
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Catalogue, Model
+from proxy.routing.plans import Plan
 from proxy.routing.policy import Attempt
 from ratelimit.limits.types import Account, Room
 
@@ -56,6 +57,7 @@ class Holding:
         *,
         streams: bool,
         earlier: Admission | None = None,
+        again: Callable[[int | None], Plan | None] | None = None,
     ) -> tuple[Canonical, Admission]:
         """Hold what the request may use; with the limit of its answer, where money depends on there being one.
 
@@ -63,6 +65,7 @@ class Holding:
             account: what it counts for.
             streams: the operation gives an answer that may be limited.
             earlier: what it was admitted with before, to be judged; this comes on top.
+            again: another plan for what is left (micro-dollars), when a quota or budget has no room for this one.
 
         Raises:
             Refused: a limit is in the way, or what it may cost is not known.
@@ -70,27 +73,40 @@ class Holding:
         if not account.limited:
             return request, await self._admissions.admit(account, record.request_id, NOTHING, earlier=earlier)
         assert record.plan is not None
-        attempts = record.plan.attempts
-        request, output_tokens = self._limited(request, attempts, streams=streams, hard=account.hard)
-        asked_for = _Asked(
-            request, measure(request), attempts, output_tokens, self._catalogue.models, self._guesses
-        )
-        held = asked_for.bound(output_tokens)
+        plan = record.plan
+        asked_for = self._asked(request, plan.attempts, streams=streams, hard=account.hard)
+        held = asked_for.bound(asked_for.output_tokens)
         if held is None:
             if account.hard:
                 raise Refused("no_capable_backend", _UNBOUNDED)
             held = Bound(0, 0, asked_for.expected())
-        shrinks = self._limits.shrink and account.hard and output_tokens > LEAST_OUTPUT_TOKENS
+
+        def smaller(room: Room) -> Smaller | None:
+            nonlocal asked_for, plan
+            cheaper = None if again is None else again(room.microusd)
+            if cheaper is not None:
+                plan = cheaper
+                asked_for = self._asked(request, plan.attempts, streams=streams, hard=True)
+                whole = asked_for.bound(asked_for.output_tokens)
+                if whole is not None and _fits(whole, room):
+                    return Smaller(whole, None)
+            return asked_for.within(room) if self._limits.shrink else None
+
         admission = await self._admissions.admit(
-            account,
-            record.request_id,
-            held,
-            earlier=earlier,
-            smaller=asked_for.within if shrinks else None,
+            account, record.request_id, held, earlier=earlier, smaller=smaller if account.hard else None
         )
+        record.plan, request = plan, asked_for.request
         if admission.output_tokens is not None:
             request = with_output_limit(request, admission.output_tokens)
         return request, admission
+
+    def _asked(
+        self, request: Canonical, attempts: tuple[Attempt, ...], *, streams: bool, hard: bool
+    ) -> "_Asked":
+        request, output_tokens = self._limited(request, attempts, streams=streams, hard=hard)
+        return _Asked(
+            request, measure(request), attempts, output_tokens, self._catalogue.models, self._guesses
+        )
 
     def learn(self, request: Canonical, record: Record) -> None:
         """What a whole answer used tells what the next one of its model will probably use."""

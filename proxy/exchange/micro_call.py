@@ -30,6 +30,7 @@ from proxy.exchange.judging import Judgement, Mishaps, spoken
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Model
 from proxy.routing.policy import Plan, Verdict
+from proxy.routing.wishes import NONE, Wishes
 from ratelimit.memory.recent import Recent
 
 KIND: Final = "verdict"
@@ -53,6 +54,18 @@ class _Answer(NamedTuple):
 
 _NONE: Final = _Answer()
 _ABANDONED: Final = _Answer(abandoned=True)
+
+
+class Terms(NamedTuple):
+    """What a request allows for questions about it.
+
+    Attributes:
+        priced_only: money is limited, so that a backend without a price may not be asked.
+        wishes: the request's own; those on who may read its prompt hold for the question too.
+    """
+
+    priced_only: bool = False
+    wishes: Wishes = NONE
 
 
 class MicroCalls:
@@ -95,14 +108,14 @@ class MicroCalls:
         self._under_way: dict[tuple[str, str], asyncio.Future[_Answer]] = {}
 
     async def verdict(
-        self, arrival: Arrival, judgement: Judgement, record: Record, admit: Admit, *, priced_only: bool
+        self, arrival: Arrival, judgement: Judgement, record: Record, admit: Admit, terms: Terms
     ) -> Verdict | None:
         """What the model says of an undecided request; `None`: nothing that counts.
 
         Args:
             record: takes the attempts of the call, on every way out.
             admit: called before anything is sent, and only then.
-            priced_only: money is limited, so that a backend without a price may not be asked.
+            terms: of the request it is about.
 
         Raises:
             Refused: by `admit`.
@@ -116,7 +129,7 @@ class MicroCalls:
         while found is None:
             waiting = self._under_way.get(place)
             if waiting is None:
-                found = await self._led(place, arrival, judgement.ask, undecided, record, admit, priced_only)
+                found = await self._led(place, arrival, judgement.ask, undecided, record, admit, terms)
             else:
                 answer = await self._followed(waiting)
                 if answer.abandoned:
@@ -150,14 +163,14 @@ class MicroCalls:
         undecided: Undecided,
         record: Record,
         admit: Admit,
-        priced_only: bool,  # noqa: FBT001 - handed on
+        terms: Terms,
     ) -> Judged | None:
         """Make the call that equal ones wait for. If its request ends before it, the next of them makes its own."""
         future = asyncio.get_running_loop().create_future()
         self._under_way[place] = future
         answer = _ABANDONED
         try:
-            answer = _Answer(await self._asked(arrival, ask, undecided, record, admit, priced_only))
+            answer = _Answer(await self._asked(arrival, ask, undecided, record, admit, terms))
             if answer.verdict is not None:
                 self._keep(place, answer.verdict)
             return answer.verdict
@@ -172,10 +185,10 @@ class MicroCalls:
         undecided: Undecided,
         record: Record,
         admit: Admit,
-        priced_only: bool,  # noqa: FBT001 - handed on
+        terms: Terms,
     ) -> Judged | None:
         request = _CLIENT.parse(question(ask, self._model.id))
-        plan = self._plan(request, record, priced_only=priced_only)
+        plan = self._plan(request, record, terms)
         if plan is None:
             self._mishaps.unclassified("unavailable")
             return None
@@ -199,13 +212,14 @@ class MicroCalls:
             self._mishaps.unclassified("broken")
         return verdict
 
-    def _plan(self, request: Canonical, record: Record, *, priced_only: bool) -> Plan | None:
+    def _plan(self, request: Canonical, record: Record, terms: Terms) -> Plan | None:
         asking = Asking(
             request._replace(model=self._model.id),
             _CLIENT.operation,
             None,
             record.request_id,
-            budget=Budget(priced_only),
+            wishes=terms.wishes.on_who_may_read,
+            budget=Budget(terms.priced_only),
             customer_id=record.customer_id,
         )
         try:

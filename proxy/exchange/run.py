@@ -10,18 +10,20 @@ from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
 from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound
-from proxy.exchange.choosing import Asking, Budget, Choosing, Conversation
+from proxy.exchange.choosing import NEW, Asking, Budget, Choosing, Conversation
 from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge
 from proxy.exchange.ledger_row import row_of, tags_of
-from proxy.exchange.micro_call import MicroCalls
+from proxy.exchange.micro_call import MicroCalls, Terms
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
+from proxy.routing.plans import Plan
 from proxy.routing.snapshot import Settled as SettledTier
 from proxy.routing.snapshot import Warm
+from proxy.routing.types import UNDECIDED
 from ratelimit.limits.types import Account
 
 JSON: Final = (b"content-type", b"application/json")
@@ -181,16 +183,32 @@ class Exchange:
             request, client.operation, arrival.subject, record.request_id, wishes, Budget(account.dollars)
         )
         course = held.course = await self._course(asking, arrival, account, record, held)
-        if course is None:
-            record.plan = self.choosing.choose(asking)
-        else:
+        verdict, conversation = UNDECIDED, NEW
+        if course is not None:
+            verdict = course.verdict
             warm = None if course.warm is None else Warm(course.warm.backend_id, course.warm.cached_tokens)
             conversation = Conversation(SettledTier(course.tier, course.raised, course.because), warm)
-            record.plan = self.choosing.choose(asking, course.verdict, conversation)
+        lowers = arrival.subject.on_soft_limit == "lower"
+        if lowers and self._admissions.soft_limit_reached(account):
+            asking = asking.under(asking.budget._replace(lower=True))
+        record.plan = self.choosing.choose(asking, verdict, conversation)
         if record.plan.tier is not None:
             request = request._replace(named=False)
+
+        def again(left_microusd: int | None) -> Plan | None:
+            if left_microusd is None and not lowers:
+                return None
+            return self.choosing.choose(
+                asking.under(Budget(account.dollars, left_microusd, lowers)), verdict, conversation
+            )
+
         held.request, held.admission = await self._holding.hold(
-            request, account, record, streams=client.operation != "embeddings", earlier=held.admission
+            request,
+            account,
+            record,
+            streams=client.operation != "embeddings",
+            earlier=held.admission,
+            again=again,
         )
         return held.request, held.admission
 
@@ -251,7 +269,8 @@ class Exchange:
                 async def admit(most: Bound) -> None:
                     held.admission = await self._admissions.admit(account, record.request_id, most)
 
-                verdict = await micro.verdict(arrival, judgement, record, admit, priced_only=account.dollars)
+                terms = Terms(account.dollars, asking.wishes)
+                verdict = await micro.verdict(arrival, judgement, record, admit, terms)
             verdict = verdict or judgement.verdict
         return classifying.steering.course(
             request, judgement, verdict, place, before, lambda tier: self.choosing.expected(asking, tier)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from proxy.routing.plans import Grounds, Kept, Plan
 from proxy.routing.ranking import WEIGHTS, price_of, score_of
-from proxy.routing.shelf import BELOW, OPEN, SATURATED, TOO_LONG, WELL
+from proxy.routing.shelf import BELOW, OPEN, SATURATED, TOO_LONG, WELL, availability_of_late
 from proxy.routing.snapshot import BackendState
 from proxy.routing.types import Attempt, Verdict
 
@@ -137,7 +137,8 @@ def _of_quality(quality: float | None, band: int, floor: float) -> Iterator[str]
 def _health(state: BackendState) -> str:
     if not state.attempts_7d:
         return "health: not met yet"
-    return f"health={state.availability:.3f}/7d"
+    late = availability_of_late(state)
+    return f"health={state.availability:.3f}/7d" + (f", {late:.3f} of late" if late < WELL else "")
 
 
 def _circuit(state: BackendState) -> str:

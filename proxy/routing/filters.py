@@ -9,7 +9,7 @@ from proxy.routing.catalogue.cost import PICOUSD_PER_MICROUSD, cost_picousd
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.shelf import UNLIMITED, Row, Standing
 from proxy.routing.snapshot import NOBODY, Snapshot
-from proxy.routing.types import TAKES_ALL, Facts, Lacks
+from proxy.routing.types import IMAGE_TOKENS, TAKES_ALL, Facts, Lacks
 from proxy.routing.wishes import NONE, Wishes
 
 NO_TRAINING: Final = frozenset({"no-train", "no-training", "no-retention", "zdr"})
@@ -69,17 +69,20 @@ def checks(
     tier: str | None,
     known: frozenset[str],
     request_tokens: int,
+    *,
+    named: bool,
 ) -> list[Check]:
     """Those that this request needs beside the one of its size.
 
     Args:
-        tier: whose candidates they are; `None` for those of a named model.
+        tier: of the plan, for candidates of a tier; `None` for a named model, or where one was asked for.
         known: names of all providers here, in lower case.
         request_tokens: of prompt and answer, as expected.
+        named: the client itself named their model, not a tier that holds it.
     """
     found: list[Check] = []
     if facts.needs:
-        found.append(_able(facts.needs, named=tier is None))
+        found.append(_able(facts.needs, named=named))
     if facts.lacks is not TAKES_ALL:
         found.append(_taken(facts.lacks))
     if "low" in (facts.priority, wishes.priority):
@@ -90,7 +93,7 @@ def checks(
         found += _of_wishes(facts, wishes, tier, known)
     if snapshot.barred is not NOBODY and (barred := snapshot.barred[tier or ""]):
         found.append(lambda row, _: _NO_KEY if row.backend.provider in barred else None)
-    if snapshot.today is not None and tier is not None:
+    if snapshot.today is not None and not named:
         found.append(_ended(snapshot.today))
     if snapshot.dollars:
         found.append(lambda row, _: _UNPRICED if row.backend.price is None else None)
@@ -138,6 +141,9 @@ def _of_wishes(facts: Facts, wishes: Wishes, tier: str | None, known: frozenset[
                 None if (row.backend.quantization or "unknown").lower() in wishes.quantizations else other
             )
         )
+    if wishes.regions:
+        away = Drop("wish", "is not known to be in `headgate.region`", "headgate.region")
+        yield lambda row, _: None if (row.backend.region or "").lower() in wishes.regions else away
     if wishes.no_training:
         yield _policy(NO_TRAINING, "provider.data_collection", "is not known not to train on prompts")
     if wishes.no_retention:
@@ -243,11 +249,13 @@ def _costs(facts: Facts, most_microusd: int, drop: Drop, *, unbounded_passes: bo
     def check(row: Row, _: Standing) -> Drop | None:
         price = row.backend.price
         tokens = facts.most_prompt_tokens
+        if tokens is not None and facts.images:
+            tokens += facts.images * (row.model.max_image_tokens or IMAGE_TOKENS)
         if tokens is None or tokens > row.context_tokens:
             tokens = row.context_tokens  # a longer prompt is refused by the provider, and costs nothing
         if price is None or tokens == UNLIMITED:
             return None if unbounded_passes else drop
-        answers = min(facts.most_output_tokens, facts.choices * row.output_tokens)
+        answers = min(facts.most_output_tokens, facts.choices * row.output_tokens) + facts.predicted_tokens
         dearest = max(
             cost_picousd(price, input_tokens=tokens, output_tokens=answers, cache_write_tokens=written)
             for written in (0, tokens)

@@ -14,6 +14,9 @@ UNLIMITED: Final = 2**62
 WELL: Final = 0.9
 """Availability below which a backend stands behind all that are better: of ten attempts more than one fails."""
 
+RECENT_WEIGHT: Final = 10
+"""What 7 days weigh against the last five minutes, in attempts: where two fail in a row something is wrong."""
+
 GOOD: Final = 0.99
 """Availability above which all are alike. Below it hundredths count: the last failure of one of two equals must not
 send everybody to the other, and back."""
@@ -74,7 +77,7 @@ class Standing(NamedTuple):
         group: USABLE, SATURATED or OPEN, for a request of no tokens.
         full: all its places were taken a moment ago. Where the order is the operator's or the client's own this
             puts nobody back: dispatch knows it better, and a queue may be worth waiting in.
-        unwell: 1 where availability is below WELL.
+        unwell: 1 where availability is below WELL, over 7 days or of late.
         left_tokens: of the provider's own limit.
         scarce: nothing but the reserved share is left, so that low priority may not use it.
         scarce_tokens: a request of more than these would use the reserved share.
@@ -217,7 +220,7 @@ def standing(model: Model, state: BackendState) -> Standing:
     return Standing(
         group,
         full,
-        int(state.availability < WELL),
+        int(min(state.availability, availability_of_late(state)) < WELL),
         max(min(round(state.availability, 2), GOOD), 0.01),
         _blended(model.speed_tokens_s or SPEED_REFERENCE_TOKENS_S, state.tokens_s, state.speed_samples),
         _blended(FIRST_CONTENT_REFERENCE_MS, state.first_content_p50_ms, state.speed_samples),
@@ -226,6 +229,13 @@ def standing(model: Model, state: BackendState) -> Standing:
         left if left == UNLIMITED else int(left - reserve),
         state.in_flight / (state.max_in_flight or BUSY_REFERENCE),
     )
+
+
+def availability_of_late(state: BackendState) -> float:
+    """Of the last five minutes; with few attempts in them near that of 7 days."""
+    attempts = state.recent_attempts
+    answered = attempts * (1 - (state.recent_error_share or 0.0))
+    return (answered + RECENT_WEIGHT * state.availability) / (attempts + RECENT_WEIGHT)
 
 
 def _scarce(state: BackendState) -> bool:

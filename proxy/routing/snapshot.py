@@ -26,6 +26,7 @@ class BackendState:
             have; `None`: any number.
         left_requests, limit_requests, left_tokens, limit_tokens: the provider's own rate limits, as its last answers
             said; `None`: it did not say.
+        recent_attempts, recent_error_share: as availability, of the last five minutes; `None` without attempts.
         saturated_share: of 429s in the last five minutes; `None` without attempts.
     """
 
@@ -45,6 +46,8 @@ class BackendState:
     left_tokens: int | None = None
     limit_tokens: int | None = None
     saturated_share: float | None = None
+    recent_attempts: int = 0
+    recent_error_share: float | None = None
 
 
 UNKNOWN: Final = BackendState()

@@ -73,8 +73,11 @@ class Facts(NamedTuple):
         priority: the customer's; a request may lower its own.
         prompt_tokens: a guess.
         least_prompt_tokens, most_prompt_tokens: no tokenizer gives fewer, or more; `None`: there is no such bound.
+            The latter is without images.
+        images: how many.
         output_limit_tokens: the client's own limit of each answer.
         most_output_tokens: of all answers together.
+        predicted_tokens: at most what of a prediction is billed as output on top.
         choices: how many answers it asks for.
         needs: words of a model's `can`.
         lacks: see `Lacks`.
@@ -97,6 +100,8 @@ class Facts(NamedTuple):
     lacks: Lacks = TAKES_ALL
     drops: Lacks = TAKES_ALL
     passed_on: frozenset[str] = frozenset()
+    images: int = 0
+    predicted_tokens: int = 0
 
 
 Code = Literal[
@@ -124,6 +129,10 @@ class Unroutable(Exception):
         self.message = message
         self.param = param
 
+
+IMAGE_TOKENS: Final = 50_000
+"""At most of one image, where the catalogue does not know: gpt-4o-mini takes 2,833 and 5,667 a tile of up to eight
+(OpenAI, page "vision")."""
 
 EXPECTED_OUTPUT_TOKENS: Final[Mapping[str | None, int]] = MappingProxyType(
     {"code_review": 700, "debugging": 800, "generation": 1000, "explanation": 600, "other": 400, None: 500}

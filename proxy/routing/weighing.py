@@ -77,6 +77,7 @@ class Weighing:
             None if shelf.tier is None else tier,
             self._providers,
             request_tokens,
+            named=shelf.tier is None,
         )
         first_band, band_of = self._bands(number)
         ordered = line.ordering == "order"

@@ -17,7 +17,7 @@ SORTS: Final[Mapping[str, Ordering]] = MappingProxyType(
 _PRIORITIES: Final = ("low", "normal", "high")
 _PRICES: Final = ("prompt", "completion", "request", "image", "audio")
 _PERCENTILES: Final = ("p50", "p75", "p90", "p99")
-_OURS: Final = ("tier", "priority", "max_cost_usd", "deadline_ms", "stages", "tags")
+_OURS: Final = ("tier", "priority", "max_cost_usd", "deadline_ms", "region", "stages", "tags")
 _MICRO: Final = 1_000_000
 _FALLBACKS_MAX: Final = 32
 _NAMES_MAX: Final = 64
@@ -50,6 +50,7 @@ class Wishes(NamedTuple):
         priority: at most the customer's own.
         max_cost_microusd: for the whole of one attempt.
         deadline_s: from arrival.
+        regions: only backends that are known to be in one of these, in lower case.
     """
 
     models: tuple[str, ...] = ()
@@ -71,6 +72,18 @@ class Wishes(NamedTuple):
     priority: Priority | None = None
     max_cost_microusd: int | None = None
     deadline_s: float | None = None
+    regions: tuple[str, ...] = ()
+
+    @property
+    def on_who_may_read(self) -> "Wishes":
+        """Those alone that say whom the prompt may reach: they hold for whatever else is asked about it."""
+        return NONE._replace(
+            only=self.only,
+            ignore=self.ignore,
+            no_training=self.no_training,
+            no_retention=self.no_retention,
+            regions=self.regions,
+        )
 
 
 NONE: Final = Wishes()
@@ -126,6 +139,9 @@ def _headgate(members: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(deadline_ms, bool) or not isinstance(deadline_ms, int) or deadline_ms < 1:
             raise WishError("headgate.deadline_ms", "must be a whole number of milliseconds, at least 1")
         said["deadline_s"] = deadline_ms / 1000
+    region = members.get("region")
+    if region is not None:
+        said |= _regions(region, "headgate.region")
     return said
 
 
@@ -176,6 +192,14 @@ def _percentiles(name: str) -> "_Read":
 
 def _slugs(name: str) -> "_Read":
     return lambda value, path: {name: tuple(each.lower() for each in _names(value, path, most=_NAMES_MAX))}
+
+
+def _regions(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, list):
+        return {"regions": (_text(value, path).lower(),)}
+    if not value:
+        raise WishError(path, "must have a name")  # where nothing may run is no wish
+    return _slugs("regions")(value, path)
 
 
 def _switch(name: str) -> "_Read":

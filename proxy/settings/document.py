@@ -42,7 +42,7 @@ class _Open:
 
     values: dict[str, Any] | list[Any]
     key: str | None = None
-    places: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, Any] = field(default_factory=dict)
 
     def awaits_key(self) -> bool:
         return isinstance(self.values, dict) and self.key is None
@@ -81,7 +81,7 @@ def _build(text: str) -> Any:
     root = _Open([])
     stack = [root]
     documents = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in iter(yaml.CSafeLoader(text).get_event, None):
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -95,11 +95,12 @@ def _build(text: str) -> Any:
 
 
 def _node(event: yaml.NodeEvent, stack: list[_Open]) -> None:
-    place = _place(event.start_mark)
     if isinstance(event, yaml.AliasEvent):
-        raise DocumentError(f"{place}: aliases (*name) are not read here; write the value out")
+        raise DocumentError(
+            f"{_place(event.start_mark)}: aliases (*name) are not read here; write the value out"
+        )
     if getattr(event, "tag", None) is not None:
-        raise DocumentError(f"{place}: tags (!name) are not read here")
+        raise DocumentError(f"{_place(event.start_mark)}: tags (!name) are not read here")
     top = stack[-1]
     if isinstance(event, yaml.ScalarEvent):
         if top.awaits_key():
@@ -108,18 +109,18 @@ def _node(event: yaml.NodeEvent, stack: list[_Open]) -> None:
             top.put(_resolve(event.value) if event.implicit[0] else event.value)
         return
     if top.awaits_key():
-        raise DocumentError(f"{place}: a key must be text")
+        raise DocumentError(f"{_place(event.start_mark)}: a key must be text")
     if len(stack) > MAX_DEPTH:
-        raise DocumentError(f"{place}: nested more than {MAX_DEPTH} deep")
+        raise DocumentError(f"{_place(event.start_mark)}: nested more than {MAX_DEPTH} deep")
     stack.append(_Open({} if isinstance(event, yaml.MappingStartEvent) else []))
 
 
 def _key(event: yaml.ScalarEvent, top: _Open) -> None:
     # Keys are names: never resolved, so that a model or an alias may be called `on`, `null` or `5`.
     key, mark = event.value, event.start_mark
-    if key in top.places:
-        raise DocumentError(f'{_place(mark)}: the key "{key}" is there already ({top.places[key]})')
-    top.places[key] = _place(mark)
+    if key in top.marks:
+        raise DocumentError(f'{_place(mark)}: the key "{key}" is there already ({_place(top.marks[key])})')
+    top.marks[key] = mark
     top.key = key
 
 

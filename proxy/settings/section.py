@@ -13,6 +13,8 @@ class Section(BaseModel):
         extra="forbid",
         # A refused value may be a secret that was written where its name belongs.
         hide_input_in_errors=True,
+        # Most are only parts of another, which builds what it needs of them; a start would pay for each twice.
+        defer_build=True,
     )
 
     @model_validator(mode="before")

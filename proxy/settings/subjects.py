@@ -49,6 +49,7 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Priority = Literal["low", "normal", "high"]
+OnSoftLimit = Literal["keep", "lower"]
 Tags = Annotated[tuple[Tag, ...], MaxLen(TAGS_MAX)]
 CountLimit = Annotated[Count, Le(_COUNT_MAX)]
 UsdLimit = Annotated[Number, Le(_USD_MAX)]
@@ -115,6 +116,7 @@ class Customer(Section):
     limits: Limits = Limits()
     models: tuple[PublicName, ...] | None = None
     priority: Priority = "normal"
+    on_soft_limit: OnSoftLimit = "keep"
     metadata: Metadata = Field(default_factory=dict)
     tags: Tags = ()
     disabled: Switch = False

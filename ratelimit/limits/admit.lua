@@ -11,7 +11,10 @@
 --         9-12 the window nearest to its limit, if above the soft ratio: scope (0 none), limit (1..9), used, maximum,
 --         13-17 what refused: scope (0 none), limit (1..9), used, us until it begins anew (-1 never), us until this
 --         request would pass (-1 never),
---         18-19 the least that is left of any window: tokens, micro-dollars (-1 no limit).
+--         18-19 the least that is left of any window: tokens, micro-dollars (-1 no limit),
+--         20-22 the window that is, or will be, the first whose spent tokens reach the soft ratio: scope (0 none), tokens
+--         left until then (0 or less: reached), us until it begins anew (-1 never),
+--         23-25 the same of micro-dollars.
 --         Figures are whole; used of dollars is in micro-dollars.
 -- A second call with the same id and step takes nothing and answers with the figures as they are. One that was taken
 -- for lost is brought back first: whoever asks for it is alive.
@@ -22,7 +25,7 @@ local tokens, microusd, minute_tokens = tonumber(ARGV[6]), tonumber(ARGV[7]), to
 local soft_ratio = tonumber(ARGV[9])
 
 if redis.call('EXISTS', KEYS[5]) == 1 then
-  return {-1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1}
+  return {-1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0}
 end
 local book = open_book(KEYS[1])
 sweep(book, KEYS[2], KEYS[3], KEYS[4], now)
@@ -159,6 +162,7 @@ end
 
 local soft = {0, 0, 0, 0}
 local highest = soft_ratio
+local margins = {{0, 0, 0}, {0, 0, 0}}
 for place, limits in ipairs(asked) do
   local scope = book.scopes[names[place]]
   for window = 1, 3 do
@@ -170,10 +174,16 @@ for place, limits in ipairs(asked) do
         highest = used / limit
         soft = {place, 3 + 3 * kind + window, used, limit}
       end
+      -- What is held does not count here: it comes back, what is spent does not, so that this holds until the window ends.
+      local left = math.ceil(soft_ratio * limit - scope[at + 1 + kind] - SLACK)
+      local margin = margins[kind + 1]
+      if limit > 0 and (margin[1] == 0 or left < margin[2]) then
+        margins[kind + 1] = {place, left, ends_us[window]}
+      end
     end
   end
 end
-for _, part in ipairs({soft, refused, room}) do
+for _, part in ipairs({soft, refused, room, margins[1], margins[2]}) do
   for _, figure in ipairs(part) do
     answer[#answer + 1] = figure
   end

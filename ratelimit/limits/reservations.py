@@ -14,6 +14,7 @@ from ratelimit.limits.types import (
     Level,
     Limit,
     Look,
+    Margin,
     Rate,
     Refusal,
     Room,
@@ -209,6 +210,7 @@ def _decision(account: Account, reply: list[int]) -> Decision:
         if refused[0]
         else None,
         room=Room(*(None if left < 0 else left for left in reply[17:19])),
+        margins=_margins(account, reply[19:25]) if account.hard else (),
     )
 
 
@@ -226,6 +228,14 @@ def _level(account: Account, figures: list[int]) -> Level:
     limit = LIMITS[number - 1]
     maximum = scope.limits[limit]
     return Level(scope.kind, limit, used, maximum * _MICRO if limit.startswith("usd_") else maximum)
+
+
+def _margins(account: Account, figures: list[int]) -> tuple[Margin, ...]:
+    return tuple(
+        Margin(account.scopes[place - 1], dollars, left, _seconds(ends_us))
+        for dollars, (place, left, ends_us) in ((False, figures[:3]), (True, figures[3:]))
+        if place
+    )
 
 
 def _seconds(us: int) -> float | None:

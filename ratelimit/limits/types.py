@@ -30,7 +30,8 @@ LIMITS: Final[tuple[Limit, ...]] = (
 )
 """In the order of the scripts."""
 
-_HARD: Final = LIMITS[3:]
+HARD: Final = LIMITS[3:]
+"""Those of a window: what is spent does not come back before it ends."""
 _NONE: Final = -1
 _MICRO: Final = Decimal(1_000_000)
 
@@ -83,7 +84,7 @@ def account(customer_id: str, scopes: Sequence[Scope]) -> Account:
         _exact(orjson.dumps(names)),
         _exact(orjson.dumps(rows)),
         limited=bool(given),
-        hard=not given.isdisjoint(_HARD),
+        hard=not given.isdisjoint(HARD),
         dollars=any(limit.startswith("usd_") for limit in given),
     )
 
@@ -180,6 +181,22 @@ class Room(NamedTuple):
     microusd: int | None
 
 
+class Margin(NamedTuple):
+    """How far what is spent of a window, holds aside, is from the soft ratio.
+
+    Attributes:
+        scope: whose window.
+        dollars: whether it counts micro-dollars; else tokens.
+        left: tokens or micro-dollars until then; 0 or less once it is reached.
+        ends_after_s: until the window begins anew; `None`: it never does.
+    """
+
+    scope: Scope
+    dollars: bool
+    left: int
+    ends_after_s: float | None
+
+
 class Decision(NamedTuple):
     """Whether a request may run.
 
@@ -189,6 +206,7 @@ class Decision(NamedTuple):
         soft: the window nearest to its limit, when it is above the soft ratio.
         refusal: why not; `None` when it may, and when the reservation is over already.
         room: what a smaller request might have found, when this one was refused.
+        margins: of tokens and of dollars the window that reaches the soft ratio first; none without such limits.
     """
 
     allowed: bool
@@ -198,6 +216,7 @@ class Decision(NamedTuple):
     soft: Level | None
     refusal: Refusal | None
     room: Room = Room(None, None)
+    margins: tuple[Margin, ...] = ()
 
 
 class Row(NamedTuple):

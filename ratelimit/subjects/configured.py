@@ -201,6 +201,7 @@ def _customer(new: NewCustomer, created_at: str) -> Customer:
         managed="file",
         created_at=created_at,
         tags=new.tags,
+        on_soft_limit=new.on_soft_limit,
     )
 
 

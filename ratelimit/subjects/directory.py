@@ -97,6 +97,7 @@ class Directory:
                 managed="api",
                 created_at=utc_text(self._wall_clock_s()),
                 tags=new.tags,
+                on_soft_limit=new.on_soft_limit,
             )
         )
         made = await self._store.run(

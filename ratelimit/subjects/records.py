@@ -10,7 +10,9 @@ import orjson
 
 from ratelimit.subjects.errors import InvalidRecord
 from ratelimit.subjects.types import (
+    DEFAULT_ON_SOFT_LIMIT,
     DEFAULT_PRIORITY,
+    ON_SOFT_LIMIT,
     PRIORITIES,
     TAGS_MAX,
     Customer,
@@ -65,6 +67,9 @@ def check_customer(customer: Customer) -> Customer:
     _check_tags("customer", customer.id, customer.tags)
     if customer.priority not in PRIORITIES:
         raise InvalidRecord("customer", customer.id, f"priority: must be one of {', '.join(PRIORITIES)}")
+    if customer.on_soft_limit not in ON_SOFT_LIMIT:
+        problem = f"on_soft_limit: must be one of {', '.join(ON_SOFT_LIMIT)}"
+        raise InvalidRecord("customer", customer.id, problem)
     return customer
 
 
@@ -144,6 +149,7 @@ def decode_customer(raw: bytes) -> Customer:
         managed=members["managed"],
         created_at=members["created_at"],
         tags=tuple(members.get("tags", ())),
+        on_soft_limit=members.get("on_soft_limit", DEFAULT_ON_SOFT_LIMIT),
     )
 
 
@@ -199,4 +205,5 @@ def subject_of(key: Key, customer: Customer, *, replaced_at_s: float | None = No
             *(Scope("model", name, limits) for name, limits in model_limits.items()),
         ),
         replaced_at_s=replaced_at_s,
+        on_soft_limit=customer.on_soft_limit,
     )

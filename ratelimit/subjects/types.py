@@ -11,12 +11,18 @@ Limits = Mapping[str, float]
 
 PRIORITIES: Final = ("low", "normal", "high")
 DEFAULT_PRIORITY: Final = "normal"
+ON_SOFT_LIMIT: Final = ("keep", "lower")
+"""What becomes of the tier once a soft limit is reached."""
+DEFAULT_ON_SOFT_LIMIT: Final = "keep"
 TAGS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class NewCustomer:
-    """What the caller says about a customer; the rest is added when it is stored. `priority`: of PRIORITIES."""
+    """What the caller says about a customer; the rest is added when it is stored.
+
+    `priority`: of PRIORITIES; `on_soft_limit`: of ON_SOFT_LIMIT.
+    """
 
     id: str
     name: str = ""
@@ -26,6 +32,7 @@ class NewCustomer:
     metadata: Mapping[str, object] = field(default_factory=dict)
     disabled: bool = False
     tags: tuple[str, ...] = ()
+    on_soft_limit: str = DEFAULT_ON_SOFT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class Customer:
     managed: Managed
     created_at: str
     tags: tuple[str, ...] = ()
+    on_soft_limit: str = DEFAULT_ON_SOFT_LIMIT
 
     def public(self) -> dict[str, object]:
         """The members an administrator sees."""
@@ -84,6 +92,7 @@ class Customer:
             "limits": dict(self.limits),
             "models": None if self.models is None else list(self.models),
             "priority": self.priority,
+            "on_soft_limit": self.on_soft_limit,
             "metadata": dict(self.metadata),
             "tags": list(self.tags),
             "disabled": self.disabled,
@@ -185,6 +194,7 @@ class Subject:
     tags: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ()
     replaced_at_s: float | None = None
+    on_soft_limit: str = DEFAULT_ON_SOFT_LIMIT
 
     def scopes_for(self, *names: str) -> tuple[Scope, ...]:
         """The scopes a request counts in.

@@ -49,6 +49,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         priority="high",
         metadata={"team": "blue", "depth": {"list": [1, None]}},
         tags=("team:blue", "a/b=c"),
+        on_soft_limit="lower",
     )
     made = await directory.create_customer(new)
     expected = Customer(
@@ -62,6 +63,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         managed="api",
         created_at="2026-01-01T00:00:00Z",
         tags=("team:blue", "a/b=c"),
+        on_soft_limit="lower",
     )
     assert expected == made
     assert expected == await directory.get_customer("acme")
@@ -148,6 +150,18 @@ async def test_priorities(directory: Directory) -> None:
         await directory.create_customer(NewCustomer("acme", priority="gold"))
 
 
+async def test_soft_limits(directory: Directory, lookup: Lookup) -> None:
+    """There are two rules, and a key's subject has its customer's."""
+    with pytest.raises(InvalidRecord, match="on_soft_limit"):
+        await directory.create_customer(NewCustomer("acme", on_soft_limit="raise"))
+    for rule in ("keep", "lower"):
+        await directory.create_customer(NewCustomer(rule, on_soft_limit=rule))
+        _, secret = await directory.create_key(NewKey(rule))
+        subject = await lookup.find(secret)
+        assert subject is not None
+        assert rule == subject.on_soft_limit
+
+
 async def test_limits_of_single_models(directory: Directory) -> None:
     """They are kept with their name, shown in the form they were given in, and checked as others are."""
     await directory.create_customer(NewCustomer("acme"))
@@ -191,6 +205,7 @@ async def test_records_of_earlier_versions(directory: Directory, lookup: Lookup,
     assert ({}, (), None) == (stored.model_limits, stored.tags, stored.previous_until)
     changed = await directory.update_customer("acme", lambda old: replace(old, tags=("t",)))
     assert ("normal", ("t",), {"a": []}) == (changed.priority, changed.tags, changed.metadata)
+    assert "keep" == changed.on_soft_limit
     rotated, _ = await directory.rotate_key("k", overlap_s=60)
     assert replace(stored, digest=rotated.digest, previous_until=rotated.previous_until) == rotated
 

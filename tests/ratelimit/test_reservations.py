@@ -292,6 +292,29 @@ async def test_soft(gate: Gate) -> None:
     assert soft.maximum == pytest.approx(100)
 
 
+async def test_margins(gate: Gate) -> None:
+    """Of tokens and of dollars the window that reaches the ratio first, by what is spent; a hold is no spending."""
+    asker = of({"usd_per_day": 0.000_1, "usd_total": 0.000_2}, {"tokens_total": 1000})
+    await gate.admit(asker, reservation_id="x", tokens=900, microusd=90)
+    held = (await gate.admit(asker, tokens=0, microusd=0)).margins
+    assert [("key", False, 800), ("customer", True, 80)] == [
+        (each.scope.kind, each.dollars, each.left) for each in held
+    ]
+    assert held[0].ends_after_s is None
+    assert held[1].ends_after_s is not None
+    assert 0 < held[1].ends_after_s <= 86_400
+    await gate.settle(asker, "x", tokens=900, microusd=79)
+    spent = (await gate.admit(asker, tokens=0, microusd=0)).margins
+    assert [-100, 1] == [each.left for each in spent]
+    refused = await gate.admit(asker, tokens=0, microusd=22)
+    assert not refused.allowed
+    assert spent[0] == refused.margins[0]
+    # A day later the other window comes first.
+    gate.pass_s(86_400)
+    assert [-100, 80] == [each.left for each in (await gate.admit(asker, tokens=0, microusd=0)).margins]
+    assert () == (await gate.admit(of({"requests_per_minute": 5}))).margins
+
+
 async def test_full_server(fragile_server: PrivateServer, offset: Offset) -> None:
     """A server out of memory lets nobody in, and still takes settlements and renewals."""
     store = Store.for_tests(parse_address(fragile_server.url), timeout_ms=PATIENT_MS, offset_us=offset)

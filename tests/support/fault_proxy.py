@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
@@ -21,6 +22,7 @@ class _End(asyncio.Protocol):
         self._proxy = proxy
         self._connected = connected
         self._early: list[bytes] = []
+        self._held: deque[bytes] = deque()
         self._due_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -36,7 +38,13 @@ class _End(asyncio.Protocol):
         # Never before what came earlier, although delays may shrink.
         loop = asyncio.get_running_loop()
         self._due_s = max(self._due_s, loop.time() + self._proxy.delay_s)
-        loop.call_at(self._due_s, self.peer.transport.write, data)
+        self._held.append(data)
+        loop.call_at(self._due_s, self._pass_on)
+
+    def _pass_on(self) -> None:
+        # Timers that are due at the same moment run in any order; what they pass on does not.
+        assert self.peer is not None
+        self.peer.transport.write(self._held.popleft())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._proxy.ends.discard(self)

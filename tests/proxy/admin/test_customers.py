@@ -22,6 +22,7 @@ def record(**members: Any) -> dict[str, Any]:
         "limits": DEFAULT_LIMITS,
         "models": None,
         "priority": "normal",
+        "on_soft_limit": "keep",
         "metadata": {},
         "tags": [],
         "disabled": False,
@@ -38,6 +39,7 @@ async def test_made_and_shown(call: Caller) -> None:
         "limits": {"usd_per_month": 100, "in_flight": 4},
         "models": ["balanced", "gpt-5-mini"],
         "priority": "high",
+        "on_soft_limit": "lower",
         "metadata": {"team": "blue", "depth": {"list": [1, None]}},
         "tags": ["team:blue", "a/b=c"],
         "disabled": True,
@@ -56,6 +58,7 @@ async def test_made_and_shown(call: Caller) -> None:
     [
         {},
         {"name": None, "limits": None, "models": None, "priority": None, "metadata": None, "tags": None},
+        {"on_soft_limit": None},
         {"limits": {"in_flight": None}},
     ],
 )
@@ -201,6 +204,8 @@ async def test_wrong_query(call: Caller, query: str, param: str) -> None:
         ({"models": None}, {"models": None}),
         ({"priority": "low"}, {"priority": "low"}),
         ({"priority": None}, {"priority": "normal"}),
+        ({"on_soft_limit": "keep"}, {"on_soft_limit": "keep"}),
+        ({"on_soft_limit": None}, {"on_soft_limit": "keep"}),
         (
             {"metadata": {"b": 2, "deep": {"x": None, "z": 3}}},
             {"metadata": {"a": 1, "b": 2, "deep": {"y": 2, "z": 3}}},
@@ -222,6 +227,7 @@ async def test_merge(call: Caller, served: Gateway, patch: dict[str, Any], chang
         "limits": {"in_flight": 4, "usd_per_day": 1.0},
         "models": ["a"],
         "priority": "high",
+        "on_soft_limit": "lower",
         "metadata": {"a": 1, "deep": {"x": 1, "y": 2}},
         "tags": ["a"],
     }
@@ -322,6 +328,7 @@ async def test_managed_by_file(call: Caller, served: Gateway) -> None:
         ),
         ({"id": "a", "models": {"b": {}}}, "models", "must be a list"),
         ({"id": "a", "priority": 1}, "priority", "must be one of low, normal, high"),
+        ({"id": "a", "on_soft_limit": True}, "on_soft_limit", "must be one of keep, lower"),
         (
             {"id": "a", "priority": "hihg"},
             "priority",

@@ -121,6 +121,8 @@ async def test_it_runs(kept: Kept) -> None:
     kept.note("timeout")
     await until(lambda: kept.board.conditions.of("p/m").attempts_7d == 2)
     assert kept.board.conditions.age_s < WAIT_S
+    state = kept.board.conditions.of("p/m")
+    assert (2, 0.5) == (state.recent_attempts, state.recent_error_share)
     assert 0.9712 == pytest.approx(kept.samples("headgate_backend_availability")["p/m"], abs=0.0001)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -51,6 +51,7 @@ def test_create(run: Run) -> None:
     shown = run.json(
         *("create", "acme", "--name", "Acme", "--limit", "in_flight=4", "--limit", "usd_per_month=0.5"),
         *("--model", "balanced", "--model", "gpt-5-mini", "--priority", "high"),
+        *("--on-soft-limit", "lower"),
         *("--metadata", "team=blue", "--metadata", "rule=a=b", "--tag", "a", "--tag", "b:c", "--disable"),
     )
     expected = {
@@ -59,6 +60,7 @@ def test_create(run: Run) -> None:
         "limits": {"requests_per_minute": 60, "usd_per_month": 0.5, "in_flight": 4},
         "models": ["balanced", "gpt-5-mini"],
         "priority": "high",
+        "on_soft_limit": "lower",
         "metadata": {"team": "blue", "rule": "a=b"},
         "tags": ["a", "b:c"],
         "disabled": True,
@@ -73,16 +75,17 @@ def test_create_without_options(run: Run) -> None:
     result = run("create", "acme")
     assert (0, "") == (result.exit_code, result.stderr)
     assert (
-        "id        acme\n"
-        "name      acme\n"
-        "limits    requests_per_minute=60 usd_per_month=10\n"
-        "models    all\n"
-        "priority  normal\n"
-        "state     enabled\n"
-        "managed   api\n"
-        "tags      -\n"
-        "metadata  {}\n"
-        f"created   {NOW}\n"
+        "id             acme\n"
+        "name           acme\n"
+        "limits         requests_per_minute=60 usd_per_month=10\n"
+        "models         all\n"
+        "priority       normal\n"
+        "state          enabled\n"
+        "managed        api\n"
+        "on soft limit  keep\n"
+        "tags           -\n"
+        "metadata       {}\n"
+        f"created        {NOW}\n"
     ) == result.stdout
     assert DEFAULT_LIMITS == run.stored("acme")["limits"]
 
@@ -129,7 +132,7 @@ def test_get(run: Run) -> None:
     """A customer is shown as it is stored."""
     made = run.json("create", "acme", "--metadata", "team=blue")
     assert made == run.json("get", "acme")
-    assert 'metadata  {"team":"blue"}\n' in run("get", "acme").stdout
+    assert 'metadata       {"team":"blue"}\n' in run("get", "acme").stdout
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,7 @@ def test_get(run: Run) -> None:
         (["--model", "x"], {"models": ["x"]}),
         (["--all-models"], {"models": None}),
         (["--priority", "low"], {"priority": "low"}),
+        (["--on-soft-limit", "lower"], {"on_soft_limit": "lower"}),
         (["--tag", "x", "--tag", "y"], {"tags": ["x", "y"]}),
         (["--no-tags"], {"tags": []}),
         (["--metadata", "b=2", "--drop-metadata", "a"], {"metadata": {"b": "2"}}),
@@ -227,6 +231,7 @@ def test_wrong_admin_key(run: Run) -> None:
     [
         ["create"],
         ["create", "acme", "--priority", "gold"],
+        ["create", "acme", "--on-soft-limit", "raise"],
         ["update", "acme", "--no-tags", "--tag", "x"],
         ["create", "acme", "--metadata", "team"],
         ["create", "acme", "--metadata", "a=1", "--metadata", "a=2"],

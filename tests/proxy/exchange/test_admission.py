@@ -290,6 +290,47 @@ async def test_shorter(store: tuple[PrivateServer, Store]) -> None:
         assert 4 == len(gate.reservations.asked)
 
 
+async def test_other_for_a_rate(store: tuple[PrivateServer, Store]) -> None:
+    """A rate or the slots make no request smaller: nobody is asked, and nothing a second time."""
+
+    def smaller(room: Room) -> Smaller | None:
+        raise AssertionError(room)
+
+    async with gate_on(store) as gate:
+        account = gate.account(usd_total=1, in_flight=1)
+        await gate.admissions.admit(account, "a", SMALL, smaller=smaller)
+        with pytest.raises(Refused, match="in flight"):
+            await gate.admissions.admit(account, "b", SMALL, smaller=smaller)
+        assert ["a", "b"] == [claim.reservation_id for claim in gate.reservations.asked]
+
+
+async def test_for_less(store: tuple[PrivateServer, Store]) -> None:
+    """A request that costs less instead keeps the length of its answer, and no header speaks of one."""
+    async with gate_on(store) as gate:
+        account = gate.account(usd_total=0.000_1)
+        admission = await gate.admissions.admit(
+            account, "a", Bound(0, 200, 0), smaller=lambda _: Smaller(Bound(0, 40, 0), None)
+        )
+        assert (None, []) == (admission.output_tokens, admission.headers)
+        assert 40 == await used_microusd(gate)
+
+
+async def test_soft_limits_are_remembered(store: tuple[PrivateServer, Store]) -> None:
+    """From what a request used, from the next answer elsewhere, and not before something is spent."""
+    async with gate_on(store) as gate, gate_on(store) as other:
+        account = gate.account(usd_total=0.000_1)
+        first = await gate.admissions.admit(account, "a", Bound(0, 90, 0))
+        assert not gate.admissions.soft_limit_reached(account)
+        gate.admissions.settle(first, "a", tokens=1, microusd=80)
+        assert gate.admissions.soft_limit_reached(account)
+        await gate.idle()
+        assert not other.admissions.soft_limit_reached(account)
+        await other.admissions.admit(account, "b", Bound(0, 1, 0))
+        assert other.admissions.soft_limit_reached(account)
+        raised = other.account(usd_total=0.000_2)
+        assert not other.admissions.soft_limit_reached(raised)
+
+
 async def test_counted(store: tuple[PrivateServer, Store]) -> None:
     """Refusals and soft limits are counted by whose limit and which."""
     async with gate_on(store) as gate:

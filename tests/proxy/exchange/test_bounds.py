@@ -13,6 +13,7 @@ from proxy.exchange.bounds import Bound, bound, measure
 from proxy.exchange.guesses import Guesses
 from proxy.routing.catalogue.types import Backend, Model, Price
 from proxy.routing.policy import Attempt
+from proxy.routing.types import IMAGE_TOKENS
 
 CHEAP = Price(1_000_000, 2_000_000)
 DEAR = Price(5_000_000, 10_000_000, cache_write_picousd=6_250_000)
@@ -92,7 +93,7 @@ def test_pictures_tools_and_predictions() -> None:
     seen = made(request(messages=[{"role": "user", "content": [PICTURE, PICTURE]}]))
     tools = made(request(tools=[{"type": "function", "function": {"name": "f"}}]))
     predicted = request(prediction={"type": "content", "content": "x" * 500})
-    assert seen.tokens > plain.tokens + 2 * bounds.IMAGE_TOKENS
+    assert seen.tokens > plain.tokens + 2 * IMAGE_TOKENS
     assert tools.tokens > plain.tokens + bounds.TOOLS_TOKENS
     assert made(predicted).tokens > 2 * len(predicted.raw)
 
@@ -101,7 +102,7 @@ def test_figures_of_the_catalogue() -> None:
     """The catalogue's most of an image and of an answer bound these; an unknown image is taken for a large one."""
     asked = pictured("https://example.com/a.png")
     unknown, known = made(asked), made(asked, max_image_tokens=1500)
-    assert bounds.IMAGE_TOKENS - 1500 == unknown.tokens - known.tokens
+    assert IMAGE_TOKENS - 1500 == unknown.tokens - known.tokens
     assert made(asked, 100_000).tokens - 100_000 == made(asked, 100_000, max_output_tokens=50).tokens - 50
     assert made(asked, 20) == made(asked, 20, max_output_tokens=50)
 

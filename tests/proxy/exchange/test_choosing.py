@@ -230,6 +230,9 @@ def test_a_parameter_that_would_be_left_out() -> None:
         ({"max_cost": 1}, "headgate.max_cost"),
         ({"priority": "urgent"}, "headgate.priority"),
         ({"deadline_ms": 0.5}, "headgate.deadline_ms"),
+        ({"region": 1}, "headgate.region"),
+        ({"region": []}, "headgate.region"),
+        ({"region": ["eu", ""]}, "headgate.region[1]"),
         ({"tier": "cheap"}, "headgate.tier"),
         ([], "headgate"),
     ],
@@ -257,6 +260,48 @@ def test_no_more_than_it_may_cost() -> None:
     assert ["openai"] == backends(place.plan(body))
     refused = place.refused(chat(max_tokens=1000, headgate={"max_cost_usd": 0.002}))
     assert ("no_capable_backend", "headgate.max_cost_usd") == (refused.code, refused.param)
+
+
+@pytest.mark.parametrize(
+    ("members", "max_image_tokens", "most_usd"),
+    [
+        ({}, None, 0.0523),
+        ({}, 1000, 0.0033),
+        ({"prediction": {"type": "content", "content": "x"}}, 1000, 0.0038),
+    ],
+)
+def test_the_most_that_an_image_may_cost(
+    members: Mapping[str, Any], max_image_tokens: int | None, most_usd: float
+) -> None:
+    """The catalogue's figure where it has one; a prediction may be billed as output on top."""
+    place = Place("openai", max_image_tokens=max_image_tokens)
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+
+    def asked(max_cost_usd: float) -> Canonical:
+        return chat(
+            messages=[{"role": "user", "content": [picture]}],
+            max_tokens=1000,
+            headgate={"max_cost_usd": max_cost_usd},
+            **members,
+        )
+
+    assert ["openai"] == backends(place.plan(asked(most_usd)))
+    assert "headgate.max_cost_usd" == place.refused(asked(round(most_usd - 0.0002, 4))).param
+
+
+def test_what_is_left_of_a_budget() -> None:
+    """A plan leaves out what is too dear for it, as long as somebody is left."""
+    place = Place("openai", "groq")
+    dear, cheap = place.catalogue.models["public"].backends
+    model = replace(
+        place.catalogue.models["public"], backends=(replace(dear, price=Price(9_000_000, 9_000_000)), cheap)
+    )
+    place.choosing._policy = Policy(replace(place.catalogue, models={"public": model}))
+    body = chat(max_tokens=1000)
+    for spendable, expected in ((None, ["openai", "groq"]), (3000, ["groq"]), (10, ["openai", "groq"])):
+        assert expected == backends(
+            place.plan(body, budget=Budget(dollars=True, spendable_microusd=spendable))
+        )
 
 
 def test_what_is_left_for_low_priority() -> None:

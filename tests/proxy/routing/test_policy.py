@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from proxy.routing.catalogue.types import Price, Tier, Weights
-from proxy.routing.explain import explained
+from proxy.routing.explain import explained, reasons_of
 from proxy.routing.policy import Policy
 from proxy.routing.snapshot import BackendState, Barred, Conditions, Settled, Snapshot, Warm
 from proxy.routing.types import NAMED, Facts, Lacks, Unroutable, Verdict
-from proxy.routing.wishes import NONE, Wishes
+from proxy.routing.wishes import NONE, Wishes, parse_wishes
 from tests.proxy.routing.houses import (
     backends_of,
     house,
@@ -149,6 +149,17 @@ def test_a_named_model_that_says_nothing_is_trusted() -> None:
     assert "no_capable_backend" == refusal(catalogue, needs=sees).code
 
 
+def test_trust_goes_by_each_name() -> None:
+    """A tier to fall back to is no model that the client named; a model to fall back to is, whatever came first."""
+    sees = frozenset({"vision"})
+    silent, seeing = model("silent", can=None), model("seeing", can=sees)
+    catalogue = house(silent, seeing, balanced=["silent", "seeing"], frugal=["seeing"])
+    to_tier = planned(catalogue, "seeing", needs=sees, wishes=Wishes(models=("balanced",)))
+    assert ["seeing"] == models_of(to_tier)
+    to_model = planned(catalogue, "frugal", needs=sees, wishes=Wishes(models=("silent",)))
+    assert ["seeing", "silent"] == models_of(to_model)
+
+
 def test_a_prompt_that_is_too_long() -> None:
     """Surely too long: passed over, and refused if nothing else is in the way. Probably: tried after all others."""
     small, large = model("small", 1.0, context_tokens=900), model("large", 2.0, context_tokens=100_000)
@@ -244,6 +255,30 @@ def test_availability_is_part_of_the_price() -> None:
     nearly_free = tier_of(model("shaky", 0.01), model("steady", 1.0))
     down = met(shaky={"availability": 0.89, "attempts_7d": 900})
     assert ["steady", "shaky"] == models_of(planned(nearly_free, snapshot=down))
+
+
+def test_who_fails_of_late_stands_behind() -> None:
+    """However good its 7 days are; one failure is no trouble yet, and what went well since outweighs two."""
+    catalogue = tier_of(model("cheap", 0.01), model("dear", 1.0))
+
+    def first(attempts: int, failed: int, **more: Any) -> str:
+        share = failed / attempts if attempts else None
+        state = {
+            "availability": 0.995,
+            "attempts_7d": 9000,
+            "recent_attempts": attempts,
+            "recent_error_share": share,
+        }
+        return models_of(planned(catalogue, snapshot=met(cheap={**state, **more})))[0]
+
+    assert ["cheap"] * 4 == [first(0, 0), first(1, 1), first(20, 2), first(100, 8)]
+    assert ["dear"] * 3 == [first(2, 2), first(10, 4), first(100, 20)]
+    assert "dear" == first(100, 0, availability=0.89)
+    late = BackendState(0.995, 9000, recent_attempts=10, recent_error_share=0.4)
+    told = planned(catalogue, snapshot=met(cheap=late))
+    reasons = reasons_of(told, told.attempts[1])
+    assert "health=0.995/7d, 0.797 of late" in reasons
+    assert "behind those with an availability of 0.9" in reasons
 
 
 def test_the_price_is_that_of_this_request() -> None:
@@ -416,6 +451,24 @@ def test_prices_by_wish() -> None:
     assert ["free", "cheap", "dear"] == models_of(
         planned(tier_of(*catalogue.models.values(), strategy="order"))
     )
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ("eu", ["here/a"]),
+        ("EU", ["here/a"]),
+        (["us", "eu"], ["here/a", "there/a"]),
+        (None, ["here/a", "there/a", "silent/a"]),
+    ],
+)
+def test_regions(region: Any, expected: list[str]) -> None:
+    """Only where the catalogue says so; what says nothing is in none of them."""
+    found = with_backends(model("a", 1.0, "here", "there", "silent"), {"region": "eu"}, {"region": "US"}, {})
+    wishes = parse_wishes({"headgate": {"region": region}})
+    assert expected == backends_of(planned(tier_of(found, strategy="order"), wishes=wishes))
+    refused = refusal(tier_of(found), wishes=parse_wishes({"headgate": {"region": "moon"}}))
+    assert ("no_capable_backend", "headgate.region") == (refused.code, refused.param)
 
 
 def test_data_policies_and_quantizations() -> None:

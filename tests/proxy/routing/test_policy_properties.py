@@ -46,6 +46,8 @@ states = st.builds(
     limit_requests=st.none() | st.just(10),
     left_tokens=st.none() | st.integers(0, 10_000),
     limit_tokens=st.none() | st.just(10_000),
+    recent_attempts=st.integers(0, 100),
+    recent_error_share=st.none() | st.floats(0.0, 1.0),
 )
 verdicts = st.builds(
     Verdict,
@@ -355,6 +357,15 @@ def test_more_available_is_never_worse(case: Case, data: st.DataObject) -> None:
     after = data.draw(st.floats(before, 1.0))
     assume(after >= before)
     assert rank(case.seen(model.id, availability=after), model.id) <= rank(case, model.id)
+
+
+@given(cases(), st.data())
+def test_fewer_errors_of_late_are_never_worse(case: Case, data: st.DataObject) -> None:
+    """A smaller share of faults in the last minutes moves no candidate back."""
+    model = data.draw(st.sampled_from(case.models))
+    before = case.states.get(f"p/{model.id}", UNKNOWN).recent_error_share or 0.0
+    after = data.draw(st.floats(0.0, before))
+    assert rank(case.seen(model.id, recent_error_share=after), model.id) <= rank(case, model.id)
 
 
 @given(cases("fastest"), st.floats(0.0, 1.0))

@@ -24,6 +24,7 @@ customers:
     limits: {usd_per_month: null, in_flight: 2}
     models: [frugal]
     priority: high
+    on_soft_limit: lower
     metadata: {team: blue, deep: {list: [1]}}
     tags: [a, "b:c"]
     disabled: true
@@ -53,6 +54,7 @@ keys:
             {"team": "blue", "deep": {"list": [1]}},
             disabled=True,
             tags=("a", "b:c"),
+            on_soft_limit="lower",
         ),
         NewCustomer("plain", "plain", {"requests_per_minute": 60, "usd_per_month": 10}),
     ] == subjects.customers
@@ -87,6 +89,7 @@ def test_the_laptops_key_has_no_limits(load_text: Load) -> None:
     [
         ("models: [frugl]", 'models[0]: no model or tier is called "frugl"; did you mean "frugal"?'),
         ("models: {frugal: {}}", "models: must be a list"),
+        ("on_soft_limit: lowr", 'on_soft_limit: "lowr" is not one of keep, lower; did you mean "lower"?'),
         ("priority: hgih", 'priority: "hgih" is not one of low, normal, high; did you mean "high"?'),
         ("metadata: [a]", "metadata: must be a mapping of names to values"),
         ("tags: ['a b']", "tags[0]: must be 1 to 64 letters, digits, '_', '.', ':', '/', '=' or '-'"),
