@@ -16,15 +16,15 @@ from providers.endpoints import Endpoint, azure
 from providers.rate_limits import HeaderNames
 from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
 from providers.upstreams import failures
-from providers.upstreams.anthropic import Anthropic, messages_path
-from providers.upstreams.bedrock import BedrockConverse
-from providers.upstreams.bedrock_embeddings import BedrockEmbeddings
-from providers.upstreams.cohere import CohereChat, CohereEmbeddings
-from providers.upstreams.gemini import Gemini, vertex_host
-from providers.upstreams.gemini_embeddings import GeminiEmbeddings
-from providers.upstreams.openai_chat import OpenAIChat
+from providers.upstreams.anthropic.dialect import Anthropic, messages_path
+from providers.upstreams.bedrock.dialect import BedrockConverse
+from providers.upstreams.bedrock.embeddings import BedrockEmbeddings
+from providers.upstreams.cohere.dialect import CohereChat, CohereEmbeddings
+from providers.upstreams.gemini.dialect import Gemini, vertex_host
+from providers.upstreams.gemini.embeddings import GeminiEmbeddings
+from providers.upstreams.openai_chat.dialect import OpenAIChat
 from providers.upstreams.openai_embeddings import OpenAIEmbeddings
-from providers.upstreams.openai_responses import OpenAIResponses
+from providers.upstreams.openai_responses.dialect import OpenAIResponses
 
 Auth = Literal["bearer", "token", "api-key", "x-api-key", "x-goog-api-key", "sigv4"]
 """How a provider wants its key; one file each in the gateway's `exchange/upstream/auth`."""

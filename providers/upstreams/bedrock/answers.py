@@ -16,8 +16,8 @@ import orjson
 from providers import events
 from providers.framing.eventstream import BadMessage, Message, Splitter
 from providers.types import UpstreamError, Usage
-from providers.upstreams import bedrock_failures
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
+from providers.upstreams.bedrock import failures
 
 REASONING_FORMAT: Final = "amazon-bedrock-v1"
 
@@ -47,7 +47,7 @@ def read(body: bytes) -> Sequence[events.Event]:
     message = _object(_object(members, "output"), "message")
     reason = members.get("stopReason")
     if not message or not isinstance(reason, str):
-        error = bedrock_failures.in_answer(members)
+        error = failures.in_answer(members)
         return (_broken("the provider's answer has no message") if error is None else events.Broken(error),)
     answer = _Answer()
     said: list[events.Event] = []
@@ -114,9 +114,9 @@ class Decoder:
         if kind == "event":
             return self._event(message)
         if kind == "exception":
-            error = bedrock_failures.of_exception(message.text(":exception-type"), message.payload)
+            error = failures.of_exception(message.text(":exception-type"), message.payload)
         elif kind == "error":
-            error = bedrock_failures.of_exception(
+            error = failures.of_exception(
                 message.text(":error-code"), message.payload, message.text(":error-message")
             )
         else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from providers.types import Usage
-from providers.upstreams.openai_chat_chunks import choices_of, object_of
+from providers.upstreams.openai_chat.chunks import choices_of, object_of
 
 # xai: 1 USD = 10^10 ticks (docs.x.ai/developers/cost-tracking, November 2026).
 _TICKS_PER_USD: Final = 10_000_000_000

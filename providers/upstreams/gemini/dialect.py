@@ -13,9 +13,9 @@ import orjson
 
 from providers import events
 from providers.types import Canonical, RequestError, UpstreamError, UpstreamRequest
-from providers.upstreams import gemini_requests
 from providers.upstreams.failures import Rule, classify
-from providers.upstreams.gemini_answers import Answer, Decoder
+from providers.upstreams.gemini import requests
+from providers.upstreams.gemini.answers import Answer, Decoder
 
 _VERSIONS: Final = ("/v1", "/v1beta", "/v1alpha", "/v1beta1")
 
@@ -84,7 +84,7 @@ class Gemini:
         Raises:
             RequestError: something in the client's request has the wrong type or no meaning.
         """
-        made = gemini_requests.body(request, model, call_ids=self.call_ids)
+        made = requests.body(request, model, call_ids=self.call_ids)
         method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
         try:
             body = orjson.dumps(made)
@@ -98,11 +98,11 @@ class Gemini:
         Args:
             model: the provider's name of it; without one, only what no model has.
         """
-        return tuple(dict.fromkeys(gemini_requests.lacking(request, model)))
+        return tuple(dict.fromkeys(requests.lacking(request, model)))
 
     def drops(self, request: Canonical) -> tuple[str, ...]:
         """What is left out, because the answer is the same without it."""
-        return tuple(gemini_requests.dropping(request))
+        return tuple(requests.dropping(request))
 
     def read(self, body: bytes) -> Sequence[events.Event]:
         """A plain answer as events."""

@@ -13,9 +13,9 @@ import orjson
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest, Usage
 from providers.upstreams import vectors
 from providers.upstreams.failures import Rule, from_body
-from providers.upstreams.gemini import gemini_models, path_of, vertex_models
-from providers.upstreams.openai_chat_chunks import object_of
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.gemini.dialect import gemini_models, path_of, vertex_models
+from providers.upstreams.openai_chat.chunks import object_of
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 _MOST_TEXTS: Final = 100  # "at most 100 requests can be in one batch"
 _MOST_INSTANCES: Final = 250

@@ -12,11 +12,11 @@ import orjson
 from providers import conversation
 from providers.conversation import Conversation, Tool
 from providers.types import Canonical, RequestError
-from providers.upstreams import anthropic_messages as messages
-from providers.upstreams.anthropic_models import Traits
-from providers.upstreams.anthropic_schemas import closed, is_open
-from providers.upstreams.anthropic_thinking import LEAST_BUDGET_TOKENS, Thinking, Wish, is_budget, told, wish
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.anthropic import messages
+from providers.upstreams.anthropic.models import Traits
+from providers.upstreams.anthropic.schemas import closed, is_open
+from providers.upstreams.anthropic.thinking import LEAST_BUDGET_TOKENS, Thinking, Wish, is_budget, told, wish
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 ANSWER_TOOL: Final = "headgate_answer"
 """The tool a model must call when its answer has a shape that it cannot be held to otherwise. Clients never see it:

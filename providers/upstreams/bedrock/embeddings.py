@@ -12,9 +12,10 @@ from typing import Any, Final
 import orjson
 
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest, Usage
-from providers.upstreams import bedrock_failures, vectors
-from providers.upstreams.bedrock import path_for
-from providers.upstreams.openai_chat_members import matters
+from providers.upstreams import vectors
+from providers.upstreams.bedrock import failures
+from providers.upstreams.bedrock.dialect import path_for
+from providers.upstreams.openai_chat.members import matters
 
 _CARRIED: Final = frozenset(
     {"model", "input", "dimensions", "encoding_format", "normalize", "input_type", "truncate"}
@@ -72,7 +73,7 @@ class BedrockEmbeddings:
             raise UpstreamError("protocol", "the provider's answer is not JSON") from None
         found = _vectors(answer) if isinstance(answer, dict) else None
         if not found:
-            error = bedrock_failures.in_answer(answer) if isinstance(answer, dict) else None
+            error = failures.in_answer(answer) if isinstance(answer, dict) else None
             raise error or UpstreamError("protocol", "the provider's answer has no embeddings")
         count = answer.get("inputTextTokenCount")
         usage = None

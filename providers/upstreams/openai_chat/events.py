@@ -9,7 +9,7 @@ from providers import events
 from providers.framing import sse
 from providers.passthrough import Inspector
 from providers.types import Completion, Unparsable, UpstreamError
-from providers.upstreams.openai_chat_chunks import choices_of, index_of, object_of
+from providers.upstreams.openai_chat.chunks import choices_of, index_of, object_of
 
 
 class Decoder:

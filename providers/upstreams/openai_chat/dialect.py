@@ -19,7 +19,7 @@ from providers.passthrough import Inspector, Passthrough
 from providers.repairs import CallNumbers, Repair
 from providers.types import Canonical, Completion, Frame, Unparsable, UpstreamError, UpstreamRequest
 from providers.upstreams.failures import Rule, classify, from_body
-from providers.upstreams.openai_chat_chunks import (
+from providers.upstreams.openai_chat.chunks import (
     BROKEN,
     FINISH_REASONS,
     choices_of,
@@ -32,9 +32,9 @@ from providers.upstreams.openai_chat_chunks import (
     with_choices,
     with_known_finish,
 )
-from providers.upstreams.openai_chat_events import Decoder, answer_events
-from providers.upstreams.openai_chat_members import HARMLESS, matters, renamed
-from providers.upstreams.openai_chat_usage import read_usage
+from providers.upstreams.openai_chat.events import Decoder, answer_events
+from providers.upstreams.openai_chat.members import HARMLESS, matters, renamed
+from providers.upstreams.openai_chat.usage import read_usage
 
 __all__ = ["FINISH_REASONS", "Decoder", "Mending", "OpenAIChat", "edit", "index_of", "read_usage"]
 

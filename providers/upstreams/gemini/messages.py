@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 
 from providers.conversation import Conversation, Message, Part
-from providers.upstreams.gemini_answers import FORMAT
-from providers.upstreams.gemini_thinking import checks_signatures
+from providers.upstreams.gemini.answers import FORMAT
+from providers.upstreams.gemini.thinking import checks_signatures
 
 # Stands for a signature that a client lost or that another provider's model never made; Gemini then checks none
 # (ai.google.dev/gemini-api/docs/thought-signatures, "FAQs"). The model answers, but does not remember its reasons.

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from providers import events
 from providers.types import Canonical, UpstreamError, UpstreamRequest
-from providers.upstreams import openai_responses_answers, openai_responses_requests
 from providers.upstreams.failures import classify
-from providers.upstreams.openai_responses_answers import FAILURES, Decoder
+from providers.upstreams.openai_responses import answers, requests
+from providers.upstreams.openai_responses.answers import FAILURES, Decoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,19 @@ class OpenAIResponses:
         Raises:
             RequestError: something in the client's request has the wrong type or no meaning.
         """
-        return UpstreamRequest(
-            self.path, openai_responses_requests.body(request, model, self.reasoning_format)
-        )
+        return UpstreamRequest(self.path, requests.body(request, model, self.reasoning_format))
 
     def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """What this request needs and Responses does not have, by path."""
-        return tuple(openai_responses_requests.lacking(request))
+        return tuple(requests.lacking(request))
 
     def drops(self, request: Canonical) -> tuple[str, ...]:
         """What is left out, because the answer is the same without it."""
-        return tuple(openai_responses_requests.dropping(request))
+        return tuple(requests.dropping(request))
 
     def read(self, body: bytes) -> Sequence[events.Event]:
         """A plain answer as events."""
-        return openai_responses_answers.read(body, self.reasoning_format)
+        return answers.read(body, self.reasoning_format)
 
     def decoder(self) -> Decoder:
         """Events of a stream."""

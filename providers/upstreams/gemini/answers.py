@@ -17,9 +17,9 @@ from providers import events
 from providers.framing import sse
 from providers.types import UpstreamError
 from providers.upstreams.failures import Rule, from_body
-from providers.upstreams.gemini_citations import Citations
-from providers.upstreams.gemini_usage import NOTHING, usage_of
-from providers.upstreams.openai_chat_chunks import index_of, object_of
+from providers.upstreams.gemini.citations import Citations
+from providers.upstreams.gemini.usage import NOTHING, usage_of
+from providers.upstreams.openai_chat.chunks import index_of, object_of
 
 FORMAT: Final = "google-gemini-v1"
 """Of entries in `reasoning_details`, as OpenRouter names it (recorded 2026)."""
@@ -331,7 +331,7 @@ def _text(choice: _Choice, text: str, signature: str, found: list[events.Event])
         choice.text_chars += len(text)
         found.append(events.Text(choice.index, text))
     if signature:
-        # Streams carry it in an empty part at the end; it goes back to where it was (see `gemini_requests`).
+        # Streams carry it in an empty part at the end; it goes back to where it was (see `requests.py`).
         choice.thinking = False
         detail = _signed(choice, signature, f"text_{start}_{choice.text_chars}")
         found.append(events.Reasoning(choice.index, "", detail))

@@ -12,8 +12,8 @@ import orjson
 from providers import conversation
 from providers.conversation import Conversation, Message, Part, Tool
 from providers.types import Canonical, RequestError
-from providers.upstreams.openai_chat_chunks import object_of
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.openai_chat.chunks import object_of
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 REASONING_FORMAT: Final = "cohere-chat-v2"
 """Marks the entries of `reasoning_details` that can go back."""

@@ -13,8 +13,8 @@ import orjson
 from providers import conversation
 from providers.conversation import Conversation, Message, Part
 from providers.types import Canonical, RequestError
-from providers.upstreams.openai_chat_chunks import object_of
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.openai_chat.chunks import object_of
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 _FOR_THE_GATEWAY: Final = frozenset({"headgate", "models", "provider", "session_id", "usage"})
 

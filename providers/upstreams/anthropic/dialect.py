@@ -11,9 +11,9 @@ from typing import ClassVar, Final
 
 from providers import events
 from providers.types import Canonical, UpstreamError, UpstreamRequest
-from providers.upstreams import anthropic_requests as requests
-from providers.upstreams.anthropic_answers import Decoder, answer_events
-from providers.upstreams.anthropic_models import ANY, traits
+from providers.upstreams.anthropic import requests
+from providers.upstreams.anthropic.answers import Decoder, answer_events
+from providers.upstreams.anthropic.models import ANY, traits
 from providers.upstreams.failures import Rule, classify
 
 VERSION: Final = "2023-06-01"

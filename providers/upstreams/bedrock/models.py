@@ -9,8 +9,8 @@ what no page says, calls reported in public: langchain-ai/langchain-aws pull 118
 import re
 from typing import Final, Literal, NamedTuple
 
-from providers.upstreams import anthropic_models
-from providers.upstreams.anthropic_models import Traits as Claude
+from providers.upstreams.anthropic import models as claude_models
+from providers.upstreams.anthropic.models import Traits as Claude
 
 Place = Literal["system", "messages", "tools"]
 
@@ -57,7 +57,7 @@ class Traits(NamedTuple):
 
 
 ANY: Final = Traits(
-    anthropic_models.ANY,
+    claude_models.ANY,
     "claude",
     cache=_EVERYWHERE,
     long_cache=True,
@@ -100,7 +100,7 @@ def traits(model: str) -> Traits:
 
 
 def _claude(name: str) -> Traits:
-    claude = anthropic_models.traits(name)
+    claude = claude_models.traits(name)
     return Traits(
         claude=claude,
         reasoning="no" if claude.thinks == "no" else "claude",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from providers.upstreams.openai_chat_chunks import object_of
+from providers.upstreams.openai_chat.chunks import object_of
 
 
 class Citations:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from providers.conversation import Conversation, read
 from providers.types import Canonical
-from providers.upstreams import gemini_schemas, gemini_thinking
-from providers.upstreams.gemini_messages import contents, is_known
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.gemini import schemas, thinking
+from providers.upstreams.gemini.messages import contents, is_known
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 _MOST_CHOICES: Final = 8
 _MOST_STOPS: Final = 5
@@ -165,18 +165,18 @@ def _generation_config(request: Canonical, talk: Conversation, model: str) -> di
     if talk.json_object or talk.schema is not None:
         made["responseMimeType"] = "application/json"
     if talk.schema is not None and talk.schema.schema:
-        made["responseJsonSchema"] = gemini_schemas.taken(talk.schema.schema)
-    thinking = gemini_thinking.config(members, model)
-    if thinking is not None:
-        made["thinkingConfig"] = thinking
+        made["responseJsonSchema"] = schemas.taken(talk.schema.schema)
+    thought = thinking.config(members, model)
+    if thought is not None:
+        made["thinkingConfig"] = thought
     return made
 
 
 def _lacking_of_reasoning(members: Mapping[str, Any]) -> Iterator[str]:
-    if not gemini_thinking.is_known(members.get("reasoning_effort")):
+    if not thinking.is_known(members.get("reasoning_effort")):
         yield "reasoning_effort"
     reasoning = members.get("reasoning")
-    if isinstance(reasoning, dict) and not gemini_thinking.is_known(reasoning.get("effort")):
+    if isinstance(reasoning, dict) and not thinking.is_known(reasoning.get("effort")):
         yield "reasoning.effort"
 
 
@@ -194,13 +194,13 @@ def _lacking_of_format(members: Mapping[str, Any], model: str) -> Iterator[str]:
     wanted = members.get("response_format")
     if not isinstance(wanted, dict) or wanted.get("type") not in ("json_object", "json_schema"):
         return
-    known = gemini_thinking.generation(model)
+    known = thinking.generation(model)
     if known is not None and known < (3, 0) and _calls_functions(members):
         # 400: function calling with JSON as the type of the answer is unsupported.
         yield "response_format"
     given = wanted.get("json_schema")
     if isinstance(given, dict):
-        yield from gemini_schemas.lacking(given.get("schema"), "response_format.json_schema.schema")
+        yield from schemas.lacking(given.get("schema"), "response_format.json_schema.schema")
 
 
 def _calls_functions(members: Mapping[str, Any]) -> bool:

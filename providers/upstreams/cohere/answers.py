@@ -11,10 +11,10 @@ import orjson
 
 from providers import events
 from providers.types import UpstreamError, Usage
-from providers.upstreams.cohere_requests import REASONING_FORMAT, TOOL_PLAN
+from providers.upstreams.cohere.requests import REASONING_FORMAT, TOOL_PLAN
 from providers.upstreams.failures import Rule, from_body
 from providers.upstreams.json_stream import JsonStream, nonsense
-from providers.upstreams.openai_chat_chunks import object_of
+from providers.upstreams.openai_chat.chunks import object_of
 
 FAILURES: Final[tuple[Rule, ...]] = (
     Rule("auth", statuses=frozenset({498})),  # a blocked or invalid token

@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from providers.conversation import Call, Conversation, Message, Part
-from providers.upstreams.anthropic_messages import REASONING_FORMAT as CLAUDE_FORMAT
-from providers.upstreams.bedrock_answers import REASONING_FORMAT
-from providers.upstreams.bedrock_models import Place, Traits
+from providers.upstreams.anthropic.messages import REASONING_FORMAT as CLAUDE_FORMAT
+from providers.upstreams.bedrock.answers import REASONING_FORMAT
+from providers.upstreams.bedrock.models import Place, Traits
 
 Block = dict[str, Any]
 

@@ -13,8 +13,8 @@ from providers import events
 from providers.types import UpstreamError, Usage
 from providers.upstreams.failures import Rule, from_body
 from providers.upstreams.json_stream import JsonStream, nonsense
-from providers.upstreams.openai_chat_chunks import object_of
-from providers.upstreams.openai_chat_usage import read_usage
+from providers.upstreams.openai_chat.chunks import object_of
+from providers.upstreams.openai_chat.usage import read_usage
 
 FAILURES: Final[tuple[Rule, ...]] = (
     # Said of an answer that failed after it had begun, without a status.

@@ -12,8 +12,8 @@ import orjson
 
 from providers import events
 from providers.types import UpstreamError, Usage
-from providers.upstreams.anthropic_messages import REASONING_FORMAT
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
+from providers.upstreams.anthropic.messages import REASONING_FORMAT
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
 from providers.upstreams.failures import Rule, from_body
 from providers.upstreams.json_stream import JsonStream, nonsense
 

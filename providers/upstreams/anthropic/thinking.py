@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from providers.upstreams.anthropic_models import Traits
+from providers.upstreams.anthropic.models import Traits
 
 LEAST_BUDGET_TOKENS: Final = 1024
 _MOST_TOKENS: Final = (

@@ -11,10 +11,9 @@ from urllib.parse import quote
 
 from providers import events
 from providers.types import Canonical, UpstreamError, UpstreamRequest
-from providers.upstreams import bedrock_answers, bedrock_failures
-from providers.upstreams import bedrock_requests as requests
-from providers.upstreams.bedrock_answers import Decoder
-from providers.upstreams.bedrock_models import ANY, traits
+from providers.upstreams.bedrock import answers, failures, requests
+from providers.upstreams.bedrock.answers import Decoder
+from providers.upstreams.bedrock.models import ANY, traits
 
 DEFAULT_OUTPUT_TOKENS: Final = 4096
 """What is left for the answer beside a budget for thinking, where the client sets no limit."""
@@ -65,7 +64,7 @@ class BedrockConverse:
 
     def read(self, body: bytes) -> Sequence[events.Event]:
         """A plain answer as events."""
-        return bedrock_answers.read(body)
+        return answers.read(body)
 
     def decoder(self) -> Decoder:
         """Events of a stream."""
@@ -75,4 +74,4 @@ class BedrockConverse:
         self, status: int, headers: Mapping[str, str], body: bytes, *, now_epoch_s: float
     ) -> UpstreamError:
         """An answer whose status is not 200, in one form."""
-        return bedrock_failures.of_answer(status, headers, body, now_epoch_s=now_epoch_s)
+        return failures.of_answer(status, headers, body, now_epoch_s=now_epoch_s)

@@ -13,13 +13,13 @@ import orjson
 from providers import conversation
 from providers.conversation import Conversation, Tool
 from providers.types import Canonical, RequestError
-from providers.upstreams import bedrock_messages as messages
-from providers.upstreams.anthropic_messages import OWN_FORMATS
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
-from providers.upstreams.anthropic_schemas import closed, is_open
-from providers.upstreams.anthropic_thinking import LEAST_BUDGET_TOKENS, Wish, is_budget, told, wish
-from providers.upstreams.bedrock_models import Traits
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.anthropic.messages import OWN_FORMATS
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
+from providers.upstreams.anthropic.schemas import closed, is_open
+from providers.upstreams.anthropic.thinking import LEAST_BUDGET_TOKENS, Wish, is_budget, told, wish
+from providers.upstreams.bedrock import messages
+from providers.upstreams.bedrock.models import Traits
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 # Bedrock's own members, which mean nothing else in OpenAI's vocabulary.
 _OWN: Final = ("guardrailConfig", "performanceConfig", "requestMetadata")

@@ -11,11 +11,12 @@ import orjson
 
 from providers import events
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest, Usage
-from providers.upstreams import cohere_answers, cohere_requests, vectors
-from providers.upstreams.cohere_answers import FAILURES, Decoder
+from providers.upstreams import vectors
+from providers.upstreams.cohere import answers, requests
+from providers.upstreams.cohere.answers import FAILURES, Decoder
 from providers.upstreams.failures import classify, from_body
-from providers.upstreams.openai_chat_chunks import object_of
-from providers.upstreams.openai_chat_members import HARMLESS, matters
+from providers.upstreams.openai_chat.chunks import object_of
+from providers.upstreams.openai_chat.members import HARMLESS, matters
 
 _MOST_TEXTS: Final = 96
 _ENCODINGS: Final = ("float", "base64")
@@ -55,19 +56,19 @@ class CohereChat:
         Raises:
             RequestError: something in the client's request has the wrong type or no meaning.
         """
-        return UpstreamRequest(f"{self.prefix}/chat", cohere_requests.body(request, model))
+        return UpstreamRequest(f"{self.prefix}/chat", requests.body(request, model))
 
     def lacks(self, request: Canonical, model: str = "") -> tuple[str, ...]:  # noqa: ARG002 - all its models are alike
         """What this request needs and Cohere does not have, by path."""
-        return tuple(cohere_requests.lacking(request))
+        return tuple(requests.lacking(request))
 
     def drops(self, request: Canonical) -> tuple[str, ...]:
         """What is left out, because the answer is the same without it."""
-        return tuple(cohere_requests.dropping(request))
+        return tuple(requests.dropping(request))
 
     def read(self, body: bytes) -> Sequence[events.Event]:
         """A plain answer as events."""
-        return cohere_answers.read(body)
+        return answers.read(body)
 
     def decoder(self) -> Decoder:
         """Events of a stream."""
@@ -169,11 +170,11 @@ def _vectors(embeddings: Any) -> list[Any]:
 def _embedding_usage(meta: Mapping[str, Any]) -> Usage | None:
     if not object_of(meta, "billed_units") and not object_of(meta, "tokens"):
         return None
-    counted = cohere_answers.usage_of(meta)
+    counted = answers.usage_of(meta)
     return counted._replace(
         reported={
             "prompt_tokens": counted.input_tokens,
             "total_tokens": counted.input_tokens,
-            **cohere_answers.numbers_of(meta),
+            **answers.numbers_of(meta),
         }
     )
