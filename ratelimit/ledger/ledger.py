@@ -90,5 +90,9 @@ def _entry(name: bytes, fields: list[bytes]) -> Entry:
 def _released(text: bytes) -> Released:
     members = orjson.loads(text)
     return Released(
-        members["id"], int(members["tokens"]), int(members["microusd"]), int(members["admitted_us"])
+        members["id"],
+        int(members["tokens"]),
+        int(members["microusd"]),
+        int(members["admitted_us"]),
+        members["about"].encode(),
     )

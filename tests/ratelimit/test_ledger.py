@@ -10,7 +10,7 @@ from ratelimit.ledger import reconcile as reconciling
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import month_of, reconcile
-from ratelimit.ledger.types import Reconciliation, Released, Sums
+from ratelimit.ledger.types import LostSums, Reconciliation, Released, Sums
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import FIGURES_KEPT_DAYS, HOLD_S, Mode, Reservations
 from ratelimit.limits.types import NO_ROW, Account, Claim, Row, Scope, account
@@ -24,6 +24,7 @@ from tests.ratelimit.watching import names_in
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 GROUP = b'["k","m","b",["t"]]'
+ABOUT = '["\u00e9 \\"quoted\\"",null]'.encode()
 ASKER = account("acme", (Scope("customer", "acme", {"usd_total": 1}), Scope("key", "k", {})))
 
 
@@ -54,7 +55,7 @@ class Books:
     async def hold(self, asker: Account = ASKER) -> str:
         self.number += 1
         name = f"r{self.number}"
-        claim = Claim(name, 1, tokens=100, microusd=50, minute_tokens=100)
+        claim = Claim(name, 1, tokens=100, microusd=50, minute_tokens=100, about=ABOUT)
         assert (await self.reservations.admit(asker, claim, soft_ratio=0.8)).allowed
         return name
 
@@ -225,9 +226,16 @@ async def test_lost_until_released(books: Books) -> None:
     assert lost == [each.reservation_id for each in await books.lost.listed("acme")]
     await books.check(rows=1, closed=0, lost=3)
     (done,) = await books.lost.release("acme", [lost[0]])
-    assert (lost[0], 100, 50, ("c", "k:k")) == (done.reservation_id, done.tokens, done.microusd, done.scopes)
+    assert (lost[0], 100, 50, ("c", "k:k"), ABOUT) == (
+        done.reservation_id,
+        done.tokens,
+        done.microusd,
+        done.scopes,
+        done.about,
+    )
     entry = (await books.ledger.rows("acme", limit=10))[-1]
-    assert Released(lost[0], 100, 50, done.admitted_us) == entry.released
+    assert Released(lost[0], 100, 50, done.admitted_us, ABOUT) == entry.released
+    assert (LostSums(ABOUT, 2, Sums(200, 100)),) == (await reconcile(books.store, "acme")).lost_by
     assert (b"", 0, 0) == (entry.text, entry.tokens, entry.microusd)
     assert [lost[0]] == await books.reservations.renew("acme", [lost[0]])
     assert [True, False] == [await books.settle(lost[0], admitted_us=done.admitted_us) for _ in range(2)]
