@@ -109,7 +109,13 @@ class Gateway:
             self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url=sandbox_url)
             self._watch(stack, core)
             self.metrics.watch(
-                lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
+                lambda: watched(
+                    self.serving.board,
+                    core.headroom,
+                    self.serving.providers,
+                    core.settler,
+                    (("generations", core.generations.dropped), ("memories", core.memory.dropped)),
+                )
             )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)

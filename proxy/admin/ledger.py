@@ -11,7 +11,7 @@ from proxy.admin.bodies import Reconcile, Release
 from proxy.admin.reading import page_limit, read_body, read_query
 from proxy.admin.spans import since_ms, until_ms
 from proxy.exchange.errors import Refused
-from proxy.exchange.ledger_row import members_of, time_text
+from proxy.exchange.ledger_row import about_members, members_of, time_text
 from proxy.exchange.record import usd
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.types import Entry, Reconciliation, Sums
@@ -149,6 +149,7 @@ def _row(customer_id: str, entry: Entry) -> dict[str, Any]:
         "request_id": released.reservation_id,
         "customer": customer_id,
         "key": _key(entry.scopes),
+        **about_members(released.about),
         "outcome": "released",
         "released_tokens": released.tokens,
         "released_usd": usd(released.microusd),
@@ -167,6 +168,10 @@ def _books(books: Reconciliation) -> dict[str, Any]:
         "closed": _sums(books.closed),
         "booked": _sums(books.booked),
         "lost": _sums(books.lost),
+        "lost_by": [
+            {**about_members(each.about), "requests": each.requests, **_sums(each.sums)}
+            for each in books.lost_by
+        ],
         "beyond": books.beyond,
         "differences": [
             {
@@ -200,6 +205,7 @@ def _lost(customer_id: str, each: LostReservation) -> dict[str, Any]:
         "request_id": each.reservation_id,
         "customer": customer_id,
         "key": _key(each.scopes),
+        **about_members(each.about),
         "tokens": each.tokens,
         "usd": usd(each.microusd),
         "arrived_at": time_text(each.admitted_us // 1000),

@@ -33,7 +33,8 @@ from proxy.admin.shown import (
     RouteExplained,
     StoreAccepted,
 )
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_limits import CustomerLimits
 from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.admin.usage import GROUPS
 from proxy.settings.section import Section

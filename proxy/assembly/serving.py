@@ -231,7 +231,7 @@ def routes_of(
         min_confidence=settings.routing.classifier.min_confidence,
         clock=core.clock,
     )
-    own = Account(core.reservations)
+    own = Account(core.reservations, core.books.ledger)
     past = PastRequests(core.generations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)

@@ -29,7 +29,8 @@ from proxy.admin.shown import (
     RouteExplained,
     StoreAccepted,
 )
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_limits import CustomerLimits
 from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
