@@ -269,7 +269,7 @@ class Exchange:
                 async def admit(most: Bound) -> None:
                     held.admission = await self._admissions.admit(account, record.request_id, most)
 
-                terms = Terms(account.dollars, asking.wishes)
+                terms = Terms(account.dollars, asking.wishes, asking.regions)
                 verdict = await micro.verdict(arrival, judgement, record, admit, terms)
             verdict = verdict or judgement.verdict
         return classifying.steering.course(

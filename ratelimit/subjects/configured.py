@@ -202,6 +202,7 @@ def _customer(new: NewCustomer, created_at: str) -> Customer:
         created_at=created_at,
         tags=new.tags,
         on_soft_limit=new.on_soft_limit,
+        regions=new.regions,
     )
 
 

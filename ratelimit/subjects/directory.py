@@ -98,6 +98,7 @@ class Directory:
                 created_at=utc_text(self._wall_clock_s()),
                 tags=new.tags,
                 on_soft_limit=new.on_soft_limit,
+                regions=new.regions,
             )
         )
         made = await self._store.run(

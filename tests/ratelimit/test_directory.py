@@ -50,6 +50,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         metadata={"team": "blue", "depth": {"list": [1, None]}},
         tags=("team:blue", "a/b=c"),
         on_soft_limit="lower",
+        regions=("eu", "CH"),
     )
     made = await directory.create_customer(new)
     expected = Customer(
@@ -64,6 +65,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         created_at="2026-01-01T00:00:00Z",
         tags=("team:blue", "a/b=c"),
         on_soft_limit="lower",
+        regions=("eu", "CH"),
     )
     assert expected == made
     assert expected == await directory.get_customer("acme")
