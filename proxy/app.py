@@ -157,7 +157,12 @@ class Gateway:
         self._core.transport.retire(self._retired)
         backends = [backend.id for backend in serving.board.backends]
         self._core.headroom.keep(frozenset(backends))
-        self._core.health.watch(backends, rules_of(serving.loaded.settings.routing.breaker))
+        settings = serving.loaded.settings
+        self._core.lookup.key_grace_s = settings.redis.key_grace_s
+        self._core.generations.keep(
+            most=settings.records.generations_max, kept_days=settings.records.generations_days
+        )
+        self._core.health.watch(backends, rules_of(settings.routing.breaker))
         serving.board.refresh()
         self._to_sync.set()
         del before
