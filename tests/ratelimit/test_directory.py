@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ratelimit.store.keys import DELETED_CUSTOMERS, former_secret
+from ratelimit.store.keys import DELETED_CUSTOMERS, FILE_HOLDERS, former_secret
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import AlreadyExists, InvalidRecord, ManagedByFile, NotFound, UnknownCustomer
@@ -391,6 +391,11 @@ async def test_sync_is_idempotent(directory: Directory, store: Store, wall: Cloc
     await asyncio.gather(*(each.sync_configured(customers, keys, default_limits={}) for each in others))
     after = await everything(store)
     assert before.keys() == after.keys()
+    holders, held = before.pop(FILE_HOLDERS.encode()), after[FILE_HOLDERS.encode()]
+    assert isinstance(holders, list)
+    assert isinstance(held, list)
+    assert (2, 8) == (len(holders), len(held))  # a field and a value for each gateway
+    assert 1 == len({value.split()[1] for value in held[1::2]})
     for name, kept in before.items():
         again = after[name]
         assert isinstance(kept, list)
