@@ -4,7 +4,7 @@ import asyncio
 import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -50,10 +50,15 @@ from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import InvalidRecord
+from ratelimit.subjects.files import HOLD_S
 from ratelimit.subjects.lookup import Lookup
 
 _SYNC_RETRY_S: Final = 1.0
 _SETTLE_S: Final = 2.0
+_OTHER_FILES: Final = (
+    "gateways on this store have other customers or keys in their files; nobody's are disabled"
+)
+_SAME_FILE: Final = "all gateways on this store have the same customers and keys in their files again"
 
 
 class Gateway:
@@ -163,7 +168,12 @@ class Gateway:
         self._core.transport.retire(self._retired)
         backends = [backend.id for backend in serving.board.backends]
         self._core.headroom.keep(frozenset(backends))
-        self._core.health.watch(backends, rules_of(serving.loaded.settings.routing.breaker))
+        settings = serving.loaded.settings
+        self._core.lookup.key_grace_s = settings.redis.key_grace_s
+        self._core.generations.keep(
+            most=settings.records.generations_max, kept_days=settings.records.generations_days
+        )
+        self._core.health.watch(backends, rules_of(settings.routing.breaker))
         serving.board.refresh()
         self._to_sync.set()
         del before
@@ -182,6 +192,7 @@ class Gateway:
             key_grace_s=self._loaded.settings.redis.key_grace_s,
         )
         stack.push_async_callback(lookup.close)
+        stack.push_async_callback(self._released, directory)
         transport = Transport()
         stack.push_async_callback(transport.close)
         memory = self._run_memory(stack, store)
@@ -349,7 +360,30 @@ class Gateway:
                 await asyncio.sleep(_SYNC_RETRY_S)
             else:
                 self.readiness.ready(STARTING, STORE)
-                await self._to_sync.wait()
+                await self._keep_up(directory)
+
+    async def _keep_up(self, directory: Directory) -> None:
+        """Say now and then which file this gateway runs with, until there is something to bring to the store."""
+        told = 0
+        while True:
+            try:
+                await asyncio.wait_for(self._to_sync.wait(), HOLD_S)
+            except TimeoutError:
+                # An outage is told elsewhere, and its end brings everything to the store again.
+                with suppress(StoreUnavailable):
+                    await directory.configured.keep_up()
+            else:
+                return
+            others = len(directory.configured.files.others)
+            if others != told:
+                told = others
+                self._log.warning(_OTHER_FILES if others else _SAME_FILE, files=others)
+
+    async def _released(self, directory: Directory) -> None:
+        try:
+            await directory.configured.release()
+        except StoreUnavailable as outage:
+            self._log.info("the store does not know yet that this gateway ends", reason=str(outage))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -13,6 +13,7 @@ _CUSTOMER: Final[dict[str, Any]] = {
     "name": "Acme Industries",
     "limits": {"usd_per_month": 100.0, "in_flight": 16},
     "models": ["balanced", "frugal"],
+    "regions": ["eu"],
     "priority": "high",
     "on_soft_limit": "lower",
     "metadata": {"team": "blue"},
@@ -55,6 +56,7 @@ class CustomerRecord(Section):
     name: str
     limits: Limits
     models: tuple[str, ...] | None
+    regions: tuple[str, ...] | None
     priority: Literal["low", "normal", "high"]
     on_soft_limit: Literal["keep", "lower"]
     metadata: dict[str, Any]

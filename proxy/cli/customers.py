@@ -42,6 +42,7 @@ _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
 }
 _DETAILS: Final[Mapping[str, Callable[[Record], str]]] = {
     **_COLUMNS,
+    "regions": lambda record: plain_text(", ".join(record.get("regions") or ("anywhere",))),
     "on soft limit": lambda record: plain_text(record.get("on_soft_limit")),
     "tags": lambda record: tags_text(record.get("tags")),
     "metadata": lambda record: orjson.dumps(record.get("metadata")).decode(),
@@ -69,6 +70,13 @@ def customers() -> None:
 @click.option(
     "--model", "models", metavar="NAME", multiple=True, help="A model or tier it may use; repeat for more."
 )
+@click.option(
+    "--region",
+    "regions",
+    metavar="NAME",
+    multiple=True,
+    help="Where its requests may be answered, anywhere unless given; repeat for more.",
+)
 @click.option("--priority", type=click.Choice(PRIORITIES), help="`normal` unless given.")
 @click.option(
     "--on-soft-limit",
@@ -90,6 +98,7 @@ def create(
     metadata: Mapping[str, str],
     tags: Sequence[str],
     *,
+    regions: Sequence[str],
     on_soft_limit: str | None,
     disabled: bool,
     as_json: bool,
@@ -100,6 +109,8 @@ def create(
         body["name"] = name
     if models:
         body["models"] = models
+    if regions:
+        body["regions"] = regions
     if priority is not None:
         body["priority"] = priority
     if on_soft_limit is not None:
@@ -148,6 +159,14 @@ def get(api: Api, customer_id: str, *, as_json: bool) -> None:
 @click.option("--no-limits", is_flag=True, help="Remove all limits.")
 @click.option("--model", "models", metavar="NAME", multiple=True, help="Replaces the list; repeat for more.")
 @click.option("--all-models", is_flag=True, help="Remove the list: all models may be used.")
+@click.option(
+    "--region",
+    "regions",
+    metavar="NAME",
+    multiple=True,
+    help="Where its requests may be answered: replaces the list; repeat for more.",
+)
+@click.option("--all-regions", is_flag=True, help="Remove the list: they may be answered anywhere.")
 @click.option("--priority", type=click.Choice(PRIORITIES))
 @click.option(
     "--on-soft-limit",
@@ -173,10 +192,12 @@ def update(
     metadata: Mapping[str, str],
     dropped: Sequence[str],
     *,
+    regions: Sequence[str],
     on_soft_limit: str | None,
     tags: Sequence[str],
     no_limits: bool,
     all_models: bool,
+    all_regions: bool,
     no_tags: bool,
     disabled: bool | None,
     as_json: bool,
@@ -184,6 +205,7 @@ def update(
     """Change a customer. What is not named stays as it is."""
     either("--limit", limits, "--no-limits", no_limits)
     either("--model", models, "--all-models", all_models)
+    either("--region", regions, "--all-regions", all_regions)
     either("--tag", tags, "--no-tags", no_tags)
     for each in dropped:
         either(f"--metadata {each}=…", each in metadata, f"--drop-metadata {each}", second_given=True)
@@ -194,6 +216,8 @@ def update(
         body["limits"] = limits or None
     if models or all_models:
         body["models"] = models or None
+    if regions or all_regions:
+        body["regions"] = regions or None
     if changed_metadata:
         body["metadata"] = changed_metadata
     if tags or no_tags:

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "ledger": ("proxy.cli.ledger", "Export and check what requests cost."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
+    "reload": ("proxy.cli.reload", "Let a running gateway serve its changed configuration."),
     "route": ("proxy.cli.route", "Show where requests would go, and why."),
     "probe": ("proxy.cli.probe", "Ask a gateway whether it runs or serves, for containers."),
     "store": ("proxy.cli.store", "The store of a running gateway."),

@@ -33,7 +33,7 @@ async def serve_alone(
 
     gateway = Gateway(loaded, log, kept, Seat(reload))
     reloader = Reloader(source, loaded, gateway, log)
-    server = HttpServer(gateway)
+    server = HttpServer(gateway, keepalive_timeout_s=loaded.settings.server.keepalive_timeout_s)
     stopping = Stopping()
     async with gateway.running(), server.running():
         stopping.heed_signals()

@@ -48,7 +48,9 @@ class _Worker:
         self._channel = Channel(self._heard, self._asked)
         seat = Seat(self._reload, start.number, start.of, start.store_address, self._exposition)
         self._gateway = Gateway(start.loaded, log, start.kept, seat)
-        self._server = HttpServer(self._gateway)
+        self._server = HttpServer(
+            self._gateway, keepalive_timeout_s=start.loaded.settings.server.keepalive_timeout_s
+        )
 
     async def run(self) -> int:
         """Serve until the supervisor says otherwise, or is gone.
