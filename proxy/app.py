@@ -45,7 +45,6 @@ from ratelimit.memory.generations import Generations
 from ratelimit.memory.memory import Memory
 from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
-from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -100,7 +99,6 @@ class Gateway:
 
         Raises:
             StoreRefused: the store cannot be used as it is.
-            EmbeddedServerError: the private store does not start.
         """
         async with AsyncExitStack() as stack:
             core = self._core = await self._open_core(stack)
@@ -270,11 +268,6 @@ class Gateway:
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis
         address = self._seat.store_address or parse_address(redis.url)
-        if address.kind == "embedded":
-            server = EmbeddedServer(self._loaded.settings.server.data_dir)
-            server.start()
-            stack.callback(server.stop)
-            address = server.address
         store = Store(
             address,
             timeout_ms=redis.timeout_ms,
