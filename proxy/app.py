@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from proxy.admin.routes import Books
+from proxy.admin.books import Books
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
