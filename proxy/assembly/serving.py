@@ -227,7 +227,7 @@ def routes_of(
         exchange.classifying.judge,
         exchange.classifying.micro,
         catalogue,
-        Settlement(core.metrics, core.log).classified,
+        Settlement(core.metrics, core.log).unbilled,
         min_confidence=settings.routing.classifier.min_confidence,
         clock=core.clock,
     )
