@@ -135,8 +135,8 @@ def told(store: str, starts: Sequence[Start]) -> str:
     cpu_s, wall_s = ([each[place] for each in starts] for place in (0, 1))
     return (
         f"start to ready, {store} store, of {len(starts)}, least and median: "
-        f"{min(cpu_s):.2f} and {median(cpu_s):.2f} s of CPU, {min(wall_s):.2f} and {median(wall_s):.2f} s by the clock; "
-        f"load {os.getloadavg()[0]:.1f}\n"
+        f"{min(cpu_s):.2f} and {median(cpu_s):.2f} s of CPU, "
+        f"{min(wall_s):.2f} and {median(wall_s):.2f} s by the clock; load {os.getloadavg()[0]:.1f}\n"
     )
 
 
