@@ -18,23 +18,20 @@ from proxy.admin.bodies import (
     Rotation,
 )
 from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
-from proxy.admin.shown import (
+from proxy.admin.shown import OpenApiDocument, ReloadAnswer, StoreAccepted
+from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_health import HealthReport
+from proxy.admin.shown_past import ErasedCustomer, GenerationTold
+from proxy.admin.shown_routing import Classified, RouteExplained
+from proxy.admin.shown_subjects import (
     ChangedCustomer,
     ChangedKey,
-    Classified,
     CustomerList,
     CustomerRecord,
-    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
-    OpenApiDocument,
-    ReloadAnswer,
-    RouteExplained,
-    StoreAccepted,
 )
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
-from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.admin.usage import GROUPS
 from proxy.settings.section import Section
 

@@ -15,7 +15,7 @@ from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.route import RouteDesk
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Desks, admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
 from proxy.assembly.health import backends_of
@@ -129,7 +129,33 @@ def exchange_of(
         wall_clock_s=core.wall_clock_s,
         keys=keys,
     )
-    admissions = Admissions(
+    patience = Patience(settings.routing.retries, settings.routing.deadline_s)
+    dispatch = Dispatch(core.transport, lanes, patience, core.health, board)
+    choosing = choosing_of(settings, core, catalogue, lanes, board)
+    admissions = admissions_of(settings, core)
+    limits = settings.limits
+    output_limits = OutputLimits(limits.default_max_output_tokens, limits.shrink_output)
+    generating = Generating(
+        core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
+    )
+    return Exchange(
+        choosing,
+        admissions,
+        Holding(catalogue, admissions, core.guesses, output_limits),
+        classifying_of(settings, core, catalogue, dispatch, choosing),
+        dispatch,
+        Settlement(core.metrics, core.log, keep=generating.keep),
+        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def admissions_of(settings: Settings, core: Core) -> Admissions:
+    """What holds requests against their limits."""
+    if settings.redis.on_outage == "lease":
+        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    return Admissions(
         core.reservations,
         core.settler,
         Terms(
@@ -138,43 +164,22 @@ def exchange_of(
         core.metrics,
         wall_clock_s=core.wall_clock_s,
     )
-    dispatch = Dispatch(
-        core.transport,
-        lanes,
-        Patience(settings.routing.retries, settings.routing.deadline_s),
-        core.health,
-        board,
-    )
-    output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
-    if settings.redis.on_outage == "lease":
-        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
-    choosing = choosing_of(settings, core, catalogue, lanes, board)
-    classifying = Classifying(
-        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+
+
+def classifying_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, choosing: Choosing
+) -> Classifying:
+    """Who says what a request is, and what follows."""
+    classifier = settings.routing.classifier
+    return Classifying(
+        Judge(cascade_of(classifier), core.metrics, core.log),
         Steering(
             core.conversations,
             catalogue,
-            min_confidence=settings.routing.classifier.min_confidence,
+            min_confidence=classifier.min_confidence,
             wall_clock_s=core.wall_clock_s,
         ),
         micro_calls_of(settings, core, catalogue, dispatch, choosing),
-    )
-    return Exchange(
-        choosing,
-        admissions,
-        Holding(catalogue, admissions, core.guesses, output_limits),
-        classifying,
-        dispatch,
-        Settlement(
-            core.metrics,
-            core.log,
-            keep=Generating(
-                core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
-            ).keep,
-        ),
-        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-        clock=core.clock,
-        wall_clock_s=core.wall_clock_s,
     )
 
 
@@ -223,14 +228,6 @@ def routes_of(
     exchange: Exchange,
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
-    classifying = ClassifyDesk(
-        exchange.classifying.judge,
-        exchange.classifying.micro,
-        catalogue,
-        Settlement(core.metrics, core.log).classified,
-        min_confidence=settings.routing.classifier.min_confidence,
-        clock=core.clock,
-    )
     own = Account(core.reservations)
     past = PastRequests(core.generations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
@@ -254,17 +251,28 @@ def routes_of(
             core.directory,
             core.store,
             core.books,
-            classifying,
-            RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
-            GenerationDesk(core.generations, exchange.choosing, fingerprint(catalogue)),
-            ErasureDesk(
-                core.directory,
-                core.generations,
-                partial(erase, core.store),
-                wall_clock_s=core.wall_clock_s,
-            ),
-            HealthDesk(core.health, board),
+            desks_of(settings, core, catalogue, board, exchange),
             reload=core.reload,
             default_limits=settings.limits.defaults.named(),
         ),
     ]
+
+
+def desks_of(settings: Settings, core: Core, catalogue: Catalogue, board: Board, exchange: Exchange) -> Desks:
+    """The parts of the admin API that tell of requests and backends."""
+    return Desks(
+        ClassifyDesk(
+            exchange.classifying.judge,
+            exchange.classifying.micro,
+            catalogue,
+            Settlement(core.metrics, core.log).classified,
+            min_confidence=settings.routing.classifier.min_confidence,
+            clock=core.clock,
+        ),
+        RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
+        GenerationDesk(core.generations, exchange.choosing, fingerprint(catalogue)),
+        ErasureDesk(
+            core.directory, core.generations, partial(erase, core.store), wall_clock_s=core.wall_clock_s
+        ),
+        HealthDesk(core.health, board),
+    )

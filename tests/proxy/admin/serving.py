@@ -26,7 +26,7 @@ from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.route import RouteDesk
-from proxy.admin.routes import Books, admin_routes
+from proxy.admin.routes import Books, Desks, admin_routes
 from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.judging import Judge
@@ -196,9 +196,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         directory,
         store,
         books_of(store),
-        classifying(),
-        *desks(store, directory, past),
-        desk,
+        Desks(classifying(), *desks(store, directory, past), desk),
         reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
         wall_clock_s=lambda: NOW_S,

@@ -14,23 +14,20 @@ from proxy.admin.health import HealthDesk
 from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
 from proxy.admin.routes import admin_routes
-from proxy.admin.shown import (
+from proxy.admin.shown import ErrorAnswer, ReloadAnswer, StoreAccepted
+from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_health import HealthReport
+from proxy.admin.shown_past import ErasedCustomer, GenerationTold
+from proxy.admin.shown_routing import Classified, RouteExplained
+from proxy.admin.shown_subjects import (
     ChangedCustomer,
     ChangedKey,
-    Classified,
     CustomerList,
     CustomerRecord,
-    ErrorAnswer,
-    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
-    ReloadAnswer,
-    RouteExplained,
-    StoreAccepted,
 )
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
-from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
