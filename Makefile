@@ -67,10 +67,11 @@ fmt: .venv/.development ## format and repair what can be repaired
 bench: .venv/.development ## CPU per request and per chunk beside a reference relay, in one run
 	$(BIN)/python -m tests.bench.run $(ARGS)
 
-bench-limits: .venv/.development ## what limits cost: CPU per request, memory of 100,000 keys, times while the store is away
+bench-limits: .venv/.development ## what limits cost: CPU per request, memory of 100,000 keys, times while the store is away, usage of 100,000 customers
 	$(BIN)/python -m tests.bench.limits.cpu
 	$(BIN)/python -m tests.bench.limits.keys
 	$(BIN)/python -m tests.bench.limits.faults
+	$(BIN)/python -m tests.bench.limits.usage
 
 # One thread: sums in one order, so the same rows give the same bytes.
 .venv/.fitting: uv.lock pyproject.toml | .venv/.development

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from proxy.admin.routes import Books
+from proxy.admin.books import Books
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
@@ -45,7 +45,6 @@ from ratelimit.memory.generations import Generations
 from ratelimit.memory.memory import Memory
 from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
-from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
@@ -105,7 +104,6 @@ class Gateway:
 
         Raises:
             StoreRefused: the store cannot be used as it is.
-            EmbeddedServerError: the private store does not start.
         """
         async with AsyncExitStack() as stack:
             core = self._core = await self._open_core(stack)
@@ -114,7 +112,13 @@ class Gateway:
             self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url=sandbox_url)
             self._watch(stack, core)
             self.metrics.watch(
-                lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
+                lambda: watched(
+                    self.serving.board,
+                    core.headroom,
+                    self.serving.providers,
+                    core.settler,
+                    (("generations", core.generations.dropped), ("memories", core.memory.dropped)),
+                )
             )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
@@ -281,11 +285,6 @@ class Gateway:
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis
         address = self._seat.store_address or parse_address(redis.url)
-        if address.kind == "embedded":
-            server = EmbeddedServer(self._loaded.settings.server.data_dir)
-            server.start()
-            stack.callback(server.stop)
-            address = server.address
         store = Store(
             address,
             timeout_ms=redis.timeout_ms,

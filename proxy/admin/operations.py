@@ -19,8 +19,9 @@ from proxy.admin.bodies import (
 )
 from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
 from proxy.admin.shown import OpenApiDocument, ReloadAnswer, StoreAccepted
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.admin.shown_health import HealthReport
+from proxy.admin.shown_limits import CustomerLimits
 from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.admin.shown_routing import Classified, RouteExplained
 from proxy.admin.shown_subjects import (

@@ -9,35 +9,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.admin.answers import answer, refused
+from proxy.admin.books import Books
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.customers import Customers
 from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
-from proxy.admin.ledger import LedgerDesk, Reconciling
+from proxy.admin.ledger import LedgerDesk
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
 from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.standing import Standings
 from proxy.admin.store import Accepting, StoreDesk
 from proxy.admin.usage import UsageDesk
-from ratelimit.ledger.ledger import Ledger
-from ratelimit.limits.lost import Lost
-from ratelimit.limits.reservations import Reservations
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import DirectoryError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class Books(NamedTuple):
-    """What is counted for customers. `reconcile`: compares one's counters with its ledger, by id."""
-
-    reservations: Reservations
-    ledger: Ledger
-    lost: Lost
-    reconcile: Reconciling
 
 
 def _now_s() -> float:

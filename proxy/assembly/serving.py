@@ -3,23 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import Final
 
 from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
-from proxy.admin.classify import ClassifyDesk
-from proxy.admin.erasure import ErasureDesk
-from proxy.admin.generations import GenerationDesk
-from proxy.admin.health import HealthDesk
-from proxy.admin.route import RouteDesk
-from proxy.admin.routes import Desks, admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
 from proxy.assembly.health import backends_of
 from proxy.assembly.kept import Kept
+from proxy.assembly.late import LateRoutes
 from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
@@ -37,7 +31,7 @@ from proxy.exchange.settle import Settlement
 from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.keys import ProviderKeys
-from proxy.http.door import Door
+from proxy.http.door import ADMIN_PREFIX, Door
 from proxy.routing.catalogue.fingerprint import fingerprint
 from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
@@ -48,7 +42,6 @@ from proxy.web.calls import Call
 from proxy.web.generation import PastRequests
 from proxy.web.models import Models
 from proxy.web.probes import Probes
-from ratelimit.store.erasing import erase
 
 _DAY_S: Final = 86_400
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -228,7 +221,13 @@ def routes_of(
     exchange: Exchange,
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
-    own = Account(core.reservations)
+
+    def administration() -> list[Route]:
+        from proxy.assembly.administration import routes_of_admin
+
+        return routes_of_admin(settings, core, catalogue, board, exchange)
+
+    own = Account(core.reservations, core.books.ledger)
     past = PastRequests(core.generations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)
@@ -247,32 +246,5 @@ def routes_of(
         *routes,
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
-        *admin_routes(
-            core.directory,
-            core.store,
-            core.books,
-            desks_of(settings, core, catalogue, board, exchange),
-            reload=core.reload,
-            default_limits=settings.limits.defaults.named(),
-        ),
+        Route(f"{ADMIN_PREFIX}{{rest:path}}", LateRoutes(administration)),
     ]
-
-
-def desks_of(settings: Settings, core: Core, catalogue: Catalogue, board: Board, exchange: Exchange) -> Desks:
-    """The parts of the admin API that tell of requests and backends."""
-    return Desks(
-        ClassifyDesk(
-            exchange.classifying.judge,
-            exchange.classifying.micro,
-            catalogue,
-            Settlement(core.metrics, core.log).classified,
-            min_confidence=settings.routing.classifier.min_confidence,
-            clock=core.clock,
-        ),
-        RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
-        GenerationDesk(core.generations, exchange.choosing, fingerprint(catalogue)),
-        ErasureDesk(
-            core.directory, core.generations, partial(erase, core.store), wall_clock_s=core.wall_clock_s
-        ),
-        HealthDesk(core.health, board),
-    )

@@ -53,6 +53,8 @@ _LOST: Final[Mapping[str, Callable[[Record], str]]] = {
     "request": lambda record: plain_text(record.get("request_id")),
     "customer": lambda record: plain_text(record.get("customer")),
     "key": lambda record: plain_text(record.get("key")),
+    "asked": lambda record: plain_text(record.get("asked")),
+    "backend": lambda record: plain_text(record.get("backend")),
     "arrived": lambda record: plain_text(record.get("arrived_at")),
     "tokens": lambda record: plain_text(record.get("tokens")),
     "usd": lambda record: dollars(record.get("usd")),
@@ -107,6 +109,8 @@ def reconcile(api: Api, customer: str | None, *, as_json: bool) -> None:
         show_json(found)
     else:
         for books in found["data"]:
+            for lost_by in books["lost_by"]:
+                click.echo(_lost_by(books["customer"], lost_by))
             for difference in books["differences"]:
                 click.echo(_difference(books["customer"], difference))
         verdict = "everything adds up" if found["ok"] else "the books do not add up"
@@ -191,6 +195,13 @@ def _difference(customer: str, difference: Record) -> str:
     return (
         f"{whose}, {difference['window']}: counted {more['tokens']:+d} tokens and {more['usd']:+.6f} dollars "
         f"more than booked"
+    )
+
+
+def _lost_by(customer: str, lost: Record) -> str:
+    return (
+        f"customer {customer}: {lost['requests']} lost requests for {plain_text(lost['asked'])} "
+        f"({plain_text(lost['backend'])}) are booked as {lost['tokens']} tokens and {dollars(lost['usd'])} dollars"
     )
 
 

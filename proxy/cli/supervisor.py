@@ -19,6 +19,7 @@ from proxy.assembly.kept import Kept
 from proxy.cli.channel import ChannelLost
 from proxy.cli.child import Child, start_child
 from proxy.cli.messages import Start
+from proxy.cli.opened import WorkersFailed
 from proxy.cli.stopping import Stopping
 from proxy.settings.load import Loaded
 from proxy.settings.problems import ConfigError, Problem
@@ -37,10 +38,6 @@ _FIGURES_S: Final = 2.0
 _PREPARE_S: Final = 30.0
 _END_S: Final = 10.0
 """Beyond `drain_s`, for what is ended early, for settlements and for closing."""
-
-
-class WorkersFailed(Exception):
-    """The workers cannot serve; the message says why."""
 
 
 class Supervisor:

@@ -40,6 +40,7 @@ class Watched(NamedTuple):
         refused_keys: id of a provider's key, and whether the provider has refused it.
         unsettled: requests whose use the store has not taken yet.
         overruns: how often a provider reported more than was held for a request.
+        dropped: what was to be kept, and how many of it were given up because the store did not take them in time.
     """
 
     left: Sequence[tuple[str, str, str, int]] = ()
@@ -49,6 +50,7 @@ class Watched(NamedTuple):
     refused_keys: Sequence[tuple[str, bool]] = ()
     unsettled: int = 0
     overruns: int = 0
+    dropped: Sequence[tuple[str, int]] = ()
 
 
 class Metrics:
@@ -183,6 +185,12 @@ class Metrics:
         )
         yield CounterMetricFamily(
             "headgate_overruns", "Requests that used more than was held for them.", watched.overruns
+        )
+        yield _counter(
+            "headgate_dropped",
+            "What was to be kept and was given up because the store did not take it in time.",
+            ("kind",),
+            {(kind,): count for kind, count in watched.dropped},
         )
         left = GaugeMetricFamily(
             "headgate_provider_limit_remaining",

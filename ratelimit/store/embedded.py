@@ -71,7 +71,7 @@ class EmbeddedServer:
 
     @property
     def address(self) -> Address:
-        """Where a `Store` finds it; valid after `start`, and the same after a restart by the same object."""
+        """Where a `Store` finds it; valid after `launch`, and the same after a restart by the same object."""
         return Address("unix", path=str(self._socket_path))
 
     @property
@@ -86,11 +86,20 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start the server and wait until it answers; about 60 ms, longer with much data to read back.
 
+        Raises:
+            EmbeddedServerError: as `launch` and `wait_until_ready` do.
+        """
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the server's process and wait for nothing.
+
         Does nothing while it runs; starts it anew when it has died.
 
         Raises:
-            EmbeddedServerError: another gateway has the data directory, the binary does not run here, the
-                server ended at once (its last words are in the message), or this is not the main thread.
+            EmbeddedServerError: another gateway has the data directory, the binary does not run here, or this is
+                not the main thread.
         """
         if self.running:
             return
@@ -114,8 +123,15 @@ class EmbeddedServer:
         except OSError as error:
             self.stop()
             raise EmbeddedServerError(f"the embedded store cannot be started: {error}") from error
+
+    def wait_until_ready(self) -> None:
+        """Wait until the launched server answers.
+
+        Raises:
+            EmbeddedServerError: it ended at once (its last words are in the message), or does not answer.
+        """
         try:
-            self._wait_until_ready()
+            self._wait()
         except BaseException:  # also an interrupt: no half-started server stays behind
             self.stop()
             raise
@@ -161,7 +177,7 @@ class EmbeddedServer:
             *("--loglevel", "notice"),
         ]
 
-    def _wait_until_ready(self) -> None:
+    def _wait(self) -> None:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             if not self.running:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.limited import (
     Customer,
+    admin,
     ask,
     asked,
     billed,
@@ -202,6 +203,10 @@ async def test_a_killed_gateway(tmp_path: Path) -> None:
             of_the_dead = await stays_booked(others, racer, None)
             assert 0 == of_the_dead % bound
             assert 0 < seen <= of_the_dead // bound <= 20
+            listed = (await admin(others[0], "GET", f"/ledger/lost?customer={racer.id}"))["data"]
+            assert [("test-model", "scripted/upstream-model", bound)] * (of_the_dead // bound) == [
+                (each["asked"], each["backend"], round(each["usd"] * 1e6)) for each in listed
+            ]
             refusals = 0
             while refusals < 2:  # the second one with nothing in flight
                 refusals = refusals + 1 if (await ask(others[0], racer)).status == 402 else 0

@@ -176,7 +176,8 @@ async def test_key_and_credits(place: Site, prefix: str) -> None:
     found = await own(place, f"{prefix}/key", "standing")
     data = found["data"]
     assert ("standing-key", 5, "monthly") == (data["label"], data["limit"], data["limit_reset"])
-    assert spent == round(data["usage"] * 1_000_000) == round(data["usage_daily"] * 1_000_000)
+    for window in ("usage", "usage_daily", "usage_weekly", "usage_monthly"):
+        assert spent == round(data[window] * 1_000_000), window
     assert 5_000_000 - spent == round(data["limit_remaining"] * 1_000_000)
     assert {"requests": 60, "interval": "1m"} == data["rate_limit"]
     assert ["requests_per_minute", "usd_per_month", "usd_total"] == [

@@ -21,12 +21,13 @@ from classifiers.cascade import Cascade
 from classifiers.rules import Rules
 from classifiers.scorer import load
 from providers.registry import REGISTRY
+from proxy.admin.books import Books
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.route import RouteDesk
-from proxy.admin.routes import Books, Desks, admin_routes
+from proxy.admin.routes import Desks, admin_routes
 from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.judging import Judge

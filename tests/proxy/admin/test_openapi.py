@@ -13,10 +13,11 @@ from starlette.routing import Route
 from proxy.admin.health import HealthDesk
 from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Desks, admin_routes
 from proxy.admin.shown import ErrorAnswer, ReloadAnswer, StoreAccepted
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedList, UsageList
 from proxy.admin.shown_health import HealthReport
+from proxy.admin.shown_limits import CustomerLimits
 from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.admin.shown_routing import Classified, RouteExplained
 from proxy.admin.shown_subjects import (
@@ -62,9 +63,11 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         served.directory,
         served.store,
         books_of(served.store),
-        classifying(),
-        *desks(served.store, served.directory, served.past),
-        HealthDesk(served.health, served.board),
+        Desks(
+            classifying(),
+            *desks(served.store, served.directory, served.past),
+            HealthDesk(served.health, served.board),
+        ),
         reload=nothing_new,
         default_limits={},
     )
