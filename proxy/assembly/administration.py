@@ -29,7 +29,7 @@ def routes_of_admin(
             exchange.classifying.judge,
             exchange.classifying.micro,
             catalogue,
-            Settlement(core.metrics, core.log).classified,
+            Settlement(core.metrics, core.log).unbilled,
             min_confidence=settings.routing.classifier.min_confidence,
             clock=core.clock,
         ),

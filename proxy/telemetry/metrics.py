@@ -69,6 +69,7 @@ class Metrics:
         self._refused_credentials: defaultdict[Labels, int] = defaultdict(int)
         self._tokens: defaultdict[Labels, int] = defaultdict(int)
         self._cost_microusd: defaultdict[Labels, int] = defaultdict(int)
+        self._unbilled_microusd = 0
         self._unclassified: defaultdict[Labels, int] = defaultdict(int)
         self._duration: defaultdict[Labels, _Times] = defaultdict(_Times)
         self._first_content: defaultdict[Labels, _Times] = defaultdict(_Times)
@@ -116,6 +117,10 @@ class Metrics:
         self._tokens[model, provider, "input"] += input_tokens
         self._tokens[model, provider, "output"] += output_tokens
         self._cost_microusd[model, provider] += cost_microusd
+
+    def unbilled(self, microusd: int) -> None:
+        """A call on nobody's account cost so much; it is among `tokens`, too."""
+        self._unbilled_microusd += microusd
 
     def limit_refused(self, scope: str, limit: str) -> None:
         """A request was refused. `scope` is `customer`, `key` or `model`, `limit` the name of one of its limits."""
@@ -165,6 +170,11 @@ class Metrics:
         yield _counter("headgate_tokens", "Tokens billed, by kind.", (*_BY_BACKEND, "kind"), self._tokens)
         yield _counter(
             "headgate_cost_microusd", "What answers cost, in micro-dollars.", _BY_BACKEND, self._cost_microusd
+        )
+        yield CounterMetricFamily(
+            "headgate_unbilled_cost_microusd",
+            "What administrators' own calls cost, in micro-dollars: of the cost above, on nobody's account.",
+            self._unbilled_microusd,
         )
         for name, text, values in (
             ("headgate_limit_refusals", "Requests refused by a limit.", self._limit_refusals),

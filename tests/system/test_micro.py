@@ -480,6 +480,8 @@ async def test_the_command_asks_too(place: Site, tmp_path: Path) -> None:
     ]
     metrics = (await place.get("/metrics")).body
     assert b'headgate_cost_microusd_total{model="micro",provider="scripted"}' in metrics
+    cost = round(MICRO_USD * 1_000_000)
+    assert b"headgate_unbilled_cost_microusd_total %d.0" % cost in metrics.splitlines()
 
 
 @pytest.mark.parametrize(
