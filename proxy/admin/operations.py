@@ -23,7 +23,7 @@ from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedLi
 from proxy.admin.shown_health import HealthReport
 from proxy.admin.shown_limits import CustomerLimits
 from proxy.admin.shown_past import ErasedCustomer, GenerationTold
-from proxy.admin.shown_routing import Classified, RouteExplained
+from proxy.admin.shown_routing import Classified, ModelList, RouteExplained
 from proxy.admin.shown_subjects import (
     ChangedCustomer,
     ChangedKey,
@@ -288,6 +288,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         GenerationTold,
         query=(Parameter("customer", "Whose it is; saves looking that up.", {"type": "string"}),),
         refusals=("not_found",),
+    ),
+    Operation(
+        "list_models",
+        "GET",
+        "/admin/v1/models",
+        "List the models that are served, each with its backends, prices and tiers",
+        ModelList,
     ),
     Operation(
         "show_health",

@@ -17,6 +17,7 @@ from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
 from proxy.admin.keys import Keys
 from proxy.admin.ledger import LedgerDesk
+from proxy.admin.models import ModelDesk
 from proxy.admin.operations import CUSTOMERS, KEYS, OPERATIONS
 from proxy.admin.reload import Reload, ReloadDesk
 from proxy.admin.route import RouteDesk
@@ -42,6 +43,7 @@ class Desks(NamedTuple):
         generations: where past ones went.
         erasure: removes all that is kept about a customer.
         health: what is known of backends.
+        models: what is served.
     """
 
     classifying: ClassifyDesk
@@ -49,6 +51,7 @@ class Desks(NamedTuple):
     generations: GenerationDesk
     erasure: ErasureDesk
     health: HealthDesk
+    models: ModelDesk
 
 
 def admin_routes(
@@ -80,6 +83,7 @@ def admin_routes(
         "get_generation": desks.generations.one,
         "erase_customer": desks.erasure.erase,
         "show_health": desks.health.show,
+        "list_models": desks.models.list,
         "reload": ReloadDesk(reload).reload,
         "accept_store": StoreDesk(store).accept,
         "openapi": _openapi,

@@ -117,3 +117,79 @@ class RouteExplained(Section):
     candidates: tuple[RouteCandidate, ...]
     attempts: tuple[RouteAttempt, ...]
     inputs: dict[str, Any] | None
+
+
+class BackendPrice(Section):
+    """USD per million tokens, of an ordinary prompt; `per_request_usd` in USD."""
+
+    input: float
+    output: float
+    cache_read: float | None
+    per_request_usd: float
+
+
+class ServedBackend(Section):
+    """`null`: nobody said."""
+
+    id: str
+    provider: str
+    region: str | None
+    data_policy: str | None
+    quantization: str | None
+    price: BackendPrice | None
+
+
+class ServedModel(Section):
+    """A model, its backends in order of preference. `tiers`: that may choose it."""
+
+    id: str
+    tiers: tuple[str, ...]
+    backends: tuple[ServedBackend, ...]
+    context_tokens: int | None
+    max_output_tokens: int | None
+    can: tuple[str, ...] | None
+    quality: dict[str, float]
+    deprecated_on: str | None
+
+
+class ModelList(Section):
+    """All models that can be reached, in the catalogue's order: backends of disabled providers are not in it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list",
+                    "data": [
+                        {
+                            "id": "gpt-5-mini",
+                            "tiers": ["balanced"],
+                            "backends": [
+                                {
+                                    "id": "openai/gpt-5-mini",
+                                    "provider": "openai",
+                                    "region": "us",
+                                    "data_policy": "no-train",
+                                    "quantization": None,
+                                    "price": {
+                                        "input": 0.25,
+                                        "output": 2.0,
+                                        "cache_read": 0.025,
+                                        "per_request_usd": 0.0,
+                                    },
+                                }
+                            ],
+                            "context_tokens": 400_000,
+                            "max_output_tokens": 128_000,
+                            "can": ["json_schema", "tools"],
+                            "quality": {"other": 73.0},
+                            "deprecated_on": None,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    object: Literal["list"]
+    data: tuple[ServedModel, ...]

@@ -8,6 +8,7 @@ from proxy.admin.classify import ClassifyDesk
 from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
+from proxy.admin.models import ModelDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.routes import Desks, admin_routes
 from proxy.assembly.core import Core
@@ -39,6 +40,7 @@ def routes_of_admin(
             core.directory, core.generations, partial(erase, core.store), wall_clock_s=core.wall_clock_s
         ),
         HealthDesk(core.health, board),
+        ModelDesk(catalogue),
     )
     return admin_routes(
         core.directory,
