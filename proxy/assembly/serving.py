@@ -238,6 +238,7 @@ def routes_of(
             Route(f"{prefix}/credits", own.credits, methods=["GET"]),
             Route(f"{prefix}/generation", past.one, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
+            Route(f"{prefix}/models/{{model:path}}/endpoints", models.endpoints, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
     if settings.server.ops_listen is None:
