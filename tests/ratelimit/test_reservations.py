@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ratelimit.limits.reservations import HOLD_S, Mode, Reservations, Settled
-from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Row, Scope, account
+from ratelimit.limits.reservations import HOLD_S, Reservations, Settled
+from ratelimit.limits.types import LIMITS, Account, Claim, Decision, Mode, Row, Scope, account
 from ratelimit.store import keys as spelled
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreUnavailable
