@@ -122,7 +122,33 @@ def exchange_of(
         wall_clock_s=core.wall_clock_s,
         keys=keys,
     )
-    admissions = Admissions(
+    patience = Patience(settings.routing.retries, settings.routing.deadline_s)
+    dispatch = Dispatch(core.transport, lanes, patience, core.health, board)
+    choosing = choosing_of(settings, core, catalogue, lanes, board)
+    admissions = admissions_of(settings, core)
+    limits = settings.limits
+    output_limits = OutputLimits(limits.default_max_output_tokens, limits.shrink_output)
+    generating = Generating(
+        core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
+    )
+    return Exchange(
+        choosing,
+        admissions,
+        Holding(catalogue, admissions, core.guesses, output_limits),
+        classifying_of(settings, core, catalogue, dispatch, choosing),
+        dispatch,
+        Settlement(core.metrics, core.log, keep=generating.keep),
+        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def admissions_of(settings: Settings, core: Core) -> Admissions:
+    """What holds requests against their limits."""
+    if settings.redis.on_outage == "lease":
+        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    return Admissions(
         core.reservations,
         core.settler,
         Terms(
@@ -131,43 +157,22 @@ def exchange_of(
         core.metrics,
         wall_clock_s=core.wall_clock_s,
     )
-    dispatch = Dispatch(
-        core.transport,
-        lanes,
-        Patience(settings.routing.retries, settings.routing.deadline_s),
-        core.health,
-        board,
-    )
-    output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
-    if settings.redis.on_outage == "lease":
-        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
-    choosing = choosing_of(settings, core, catalogue, lanes, board)
-    classifying = Classifying(
-        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+
+
+def classifying_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, choosing: Choosing
+) -> Classifying:
+    """Who says what a request is, and what follows."""
+    classifier = settings.routing.classifier
+    return Classifying(
+        Judge(cascade_of(classifier), core.metrics, core.log),
         Steering(
             core.conversations,
             catalogue,
-            min_confidence=settings.routing.classifier.min_confidence,
+            min_confidence=classifier.min_confidence,
             wall_clock_s=core.wall_clock_s,
         ),
         micro_calls_of(settings, core, catalogue, dispatch, choosing),
-    )
-    return Exchange(
-        choosing,
-        admissions,
-        Holding(catalogue, admissions, core.guesses, output_limits),
-        classifying,
-        dispatch,
-        Settlement(
-            core.metrics,
-            core.log,
-            keep=Generating(
-                core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
-            ).keep,
-        ),
-        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-        clock=core.clock,
-        wall_clock_s=core.wall_clock_s,
     )
 
 
@@ -233,6 +238,7 @@ def routes_of(
             Route(f"{prefix}/credits", own.credits, methods=["GET"]),
             Route(f"{prefix}/generation", past.one, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
+            Route(f"{prefix}/models/{{model:path}}/endpoints", models.endpoints, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
     if settings.server.ops_listen is None:

@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "health": ("proxy.cli.health", "Show how the backends of a running gateway fare."),
     "keys": ("proxy.cli.keys", "Manage keys of a running gateway."),
     "ledger": ("proxy.cli.ledger", "Export and check what requests cost."),
+    "models": ("proxy.cli.models", "Show the models that a running gateway serves."),
     "openapi": ("proxy.cli.openapi", "Print the admin API as an OpenAPI document."),
     "reload": ("proxy.cli.reload", "Let a running gateway serve its changed configuration."),
     "route": ("proxy.cli.route", "Show where requests would go, and why."),

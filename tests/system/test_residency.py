@@ -108,6 +108,32 @@ async def test_a_failure_does_not_widen_them(place: Site) -> None:
     assert 503 == answer.status
 
 
+async def test_endpoints_are_those_that_may_answer(place: Site) -> None:
+    """A customer sees backends in its regions alone, others all; under both prefixes, and of a mode its models'."""
+
+    async def names(key: str, model: str, prefix: str = "/v1") -> list[str]:
+        answer = await place.get(f"{prefix}/models/{model}/endpoints", {"authorization": f"Bearer {key}"})
+        assert 200 == answer.status
+        return [each["name"] for each in answer.members["data"]["endpoints"]]
+
+    other = place.gateway.key
+    everyone = ["there/us-model", "here/unsaid-model", "here/eu-model"]
+    assert ["here/eu-model"] == await names(KEPT, "everywhere") == await names(KEPT, "balanced", "/api/v1")
+    assert everyone == await names(other, "everywhere")
+    assert [] == await names(KEPT, "abroad")
+    answer = await place.get("/v1/models/nobody/endpoints")
+    assert (404, "model_not_found") == (answer.status, answer.members["error"]["code"])
+    answer = await place.get("/v1/models/abroad/endpoints", {"authorization": f"Bearer {other}"})
+    (endpoint,) = answer.members["data"]["endpoints"]
+    assert ("there", {"region": "us", "data_policy": None}) == (
+        endpoint["provider_name"],
+        endpoint["headgate"],
+    )
+    assert {"prompt": "0.000001", "completion": "0.000002", "request": "0"} == {
+        name: endpoint["pricing"][name] for name in ("prompt", "completion", "request")
+    }
+
+
 async def test_over_the_admin_api(place: Site) -> None:
     """They can be set, changed and taken back while requests run; an explanation tells the reason."""
     await administer(place, "POST", "/customers", {"id": "made", "regions": ["EU"], "limits": {}})

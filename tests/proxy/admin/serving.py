@@ -26,8 +26,9 @@ from proxy.admin.classify import ClassifyDesk
 from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
+from proxy.admin.models import ModelDesk
 from proxy.admin.route import RouteDesk
-from proxy.admin.routes import admin_routes
+from proxy.admin.routes import Desks, admin_routes
 from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.judging import Judge
@@ -197,9 +198,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         directory,
         store,
         books_of(store),
-        classifying(),
-        *desks(store, directory, past),
-        desk,
+        Desks(classifying(), *desks(store, directory, past), desk, ModelDesk(CATALOGUE)),
         reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
         wall_clock_s=lambda: NOW_S,
