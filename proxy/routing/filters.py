@@ -111,7 +111,10 @@ def _of_shelf(
     shelf: Shelf, facts: Facts, wishes: Wishes, snapshot: Snapshot, tier: str | None, known: frozenset[str]
 ) -> Iterator[Refused]:
     """Tests that the shelf's own index answers, for many candidates at a time."""
-    yield from _too_small(shelf, facts)
+    answer_tokens = facts.output_limit_tokens or 0
+    least_tokens = facts.least_prompt_tokens + answer_tokens
+    if least_tokens > shelf.context_tokens or answer_tokens > shelf.output_tokens:
+        yield from _too_small(shelf, least_tokens, answer_tokens)
     if facts.needs:
         yield from _incapable(shelf, facts)
     if facts.regions:
@@ -151,11 +154,7 @@ def _of_each(
         yield from _too_dear(left, facts, snapshot.spendable_microusd, _POOR, unbounded_passes=True)
 
 
-def _too_small(shelf: Shelf, facts: Facts) -> Iterator[Refused]:
-    answer_tokens = facts.output_limit_tokens or 0
-    least_tokens = facts.least_prompt_tokens + answer_tokens
-    if least_tokens <= shelf.context_tokens and answer_tokens <= shelf.output_tokens:
-        return
+def _too_small(shelf: Shelf, least_tokens: int, answer_tokens: int) -> Iterator[Refused]:
     for row in shelf.rows:
         if least_tokens > row.context_tokens:
             yield (row.place,), Drop("context", f"takes {row.context_tokens} tokens", "messages")

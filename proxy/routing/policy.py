@@ -227,9 +227,10 @@ class Policy:
             kept, dropped = weighing._replace(snapshot=unlimited).of(lines)
         if not kept:
             raise _nobody(dropped, facts, wishes)
-        # The least important first: each sort leaves equals in the order they had, at first that of the list.
-        for figure in (_RATE, _BAND, _GROUP):
-            kept.sort(key=figure)
+        if len(kept) > 1:
+            # The least important first: each sort leaves equals in the order they had, at first that of the list.
+            for figure in (_RATE, _BAND, _GROUP):
+                kept.sort(key=figure)
         if len(lines) > 1 or lines[0].shelf.repeats:
             # A backend under several names is tried once: where it stands best.
             best: dict[str, Kept] = {}

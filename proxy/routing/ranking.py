@@ -125,12 +125,12 @@ def _weighted(field: Field) -> list[float]:
     """Drawn without putting back, each by its score: the same request always draws the same.
 
     Who waits for the shortest time comes first, where times are exponential with the score as their rate. The chance
-    is the request's number times the candidate's own, odd one, of which the lower 64 bits count: over all requests
-    each value is as likely as any other (multiplicative hashing; Knuth, volume 3, 6.4).
+    is the lower 64 bits of the request's number times the candidate's own, both of them odd: never 0, and over all
+    requests each value is as likely as any other (multiplicative hashing; Knuth, volume 3, 6.4).
     """
-    seed = hashed(field.facts.request_id)
+    seed = hashed(field.facts.request_id) | 1
     return [
-        -log2((seed * row.lot & _LOW_64 | 1) * _PER_2_64) / (score + _LEAST_SCORE)
+        -log2((seed * row.lot & _LOW_64) * _PER_2_64) / (score + _LEAST_SCORE)
         for row, score in zip(field.rows, scores_of(field), strict=True)
     ]
 
