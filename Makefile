@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt soak bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
+.PHONY: help setup run test test-system test-wheel test-clients test-stores check fmt soak bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,10 @@ test-wheel: .venv/.development ## the wheel, installed alone in a clean environm
 
 test-clients: .venv/.development ## foreign clients against a real gateway; fetches their packages (CLIENTS= narrows it)
 	UV=$(UV) $(BIN)/pytest $(CLIENTS) $(ARGS)
+
+test-stores: .venv/.development ## limits on a cluster, and with REDIS_SERVER=/usr/bin/redis-server on that server
+	HEADGATE_TEST_STORE=cluster $(BIN)/pytest tests/ratelimit $(ARGS)
+	$(if $(REDIS_SERVER),HEADGATE_TEST_REDIS_SERVER=$(REDIS_SERVER) $(BIN)/pytest tests/ratelimit tests/system/test_limits_stores.py tests/system/test_budget_race.py tests/system/test_pains_limits.py $(ARGS))
 
 check: .venv/.development ## format, lint, types, import contracts; no tests
 	$(BIN)/ruff format --check .

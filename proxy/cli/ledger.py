@@ -21,7 +21,7 @@ from proxy.cli.api import (
     show_json,
     show_list,
 )
-from proxy.cli.usage import dollars
+from proxy.cli.usage import csv_option, customer_option, dollars
 
 _PATH: Final = "/admin/v1/ledger"
 _PAGE: Final = "1000"
@@ -67,10 +67,10 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option("--customer", metavar="ID", help="Only of this customer; all unless given.")
+@customer_option
 @click.option("--since", metavar="DATE", help="Settled from this date, or moment with its zone, on.")
 @click.option("--until", metavar="DATE", help="To the end of this date, or before this moment.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@csv_option
 @click.option("--jsonl", is_flag=True, help="Print JSON, a row a line; so it is unless --csv is given.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --jsonl.")
 @connected
@@ -98,7 +98,7 @@ def export(
 
 
 @ledger.command()
-@click.option("--customer", metavar="ID", help="Only this customer; all unless given.")
+@customer_option
 @json_option
 @connected
 def reconcile(api: Api, customer: str | None, *, as_json: bool) -> None:
@@ -120,7 +120,7 @@ def reconcile(api: Api, customer: str | None, *, as_json: bool) -> None:
 
 
 @ledger.command()
-@click.option("--customer", metavar="ID", help="Only of this customer; all unless given.")
+@customer_option
 @json_option
 @connected
 def lost(api: Api, customer: str | None, *, as_json: bool) -> None:

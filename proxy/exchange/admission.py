@@ -11,7 +11,7 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.soft_limits import Ahead, SoftLimits
 from ratelimit.limits.bookings import Booking
 from ratelimit.limits.reservations import Reservations
-from ratelimit.limits.settling import Settlement, Settler
+from ratelimit.limits.settling import Settler
 from ratelimit.limits.types import (
     HARD,
     NO_ROW,
@@ -23,6 +23,7 @@ from ratelimit.limits.types import (
     Room,
     Row,
     Scope,
+    Settlement,
     account,
 )
 from ratelimit.store.errors import StoreUnavailable

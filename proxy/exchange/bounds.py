@@ -19,6 +19,7 @@ LEAST_OUTPUT_TOKENS: Final = 16
 
 _BOUNDED_PARTS: Final = frozenset({"text", "refusal", "image_url"})
 _UNBOUNDED_MEMBERS: Final = frozenset({"web_search_options", "plugins", "audio", "previous_response_id"})
+_PICTURE: Final = b"data:image"  # and a slash, which JSON may write in two ways
 _LIMITS: Final = ("max_tokens", "max_completion_tokens")
 
 
@@ -116,6 +117,11 @@ def longest_answer(request: Canonical) -> int:
 def predicted_tokens(request: Canonical) -> int:
     """At most: what of a prediction is not taken is billed as output."""
     return len(request.raw) if "prediction" in request.members else 0
+
+
+def prompt_bytes(request: Canonical) -> int:
+    """`measure(request).bytes`; nothing is looked at where the body holds no picture."""
+    return measure(request).bytes if _PICTURE in request.raw else len(request.raw)
 
 
 def measure(request: Canonical) -> Prompt:

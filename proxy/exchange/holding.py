@@ -15,6 +15,7 @@ from proxy.exchange.bounds import (
     expected_tokens,
     longest_answer,
     measure,
+    prompt_bytes,
 )
 from proxy.exchange.errors import Refused
 from proxy.exchange.guesses import Guesses
@@ -122,7 +123,7 @@ class Holding:
             return
         self._guesses.learn(
             record.current.backend.id,
-            prompt_bytes=measure(request).bytes,
+            prompt_bytes=prompt_bytes(request),
             prompt_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             choices=request.choices,

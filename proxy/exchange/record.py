@@ -1,6 +1,6 @@
 """What happened to one request, gathered while it happens; said in the `headgate` block, headers, log and metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -66,6 +66,8 @@ class Record:
         asked: the model or tier named in the request.
         tags: of the customer, the key and the request itself.
         tries: attempts so far, the running one last.
+        answering: the attempt at an answer that runs or ran last; `None` before the first.
+        tokens, cost_microusd: all that was billed so far; `None`: a price is unknown.
         usage: of the answer seen; reported or estimated.
         finish: why the answer seen ended, as far as it says so.
         first_content_s: when the first content came, 0 before.
@@ -74,8 +76,9 @@ class Record:
     """
 
     __slots__ = (
-        "_clock", "arrived_s", "asked", "client_headers", "client_request_id", "customer_id", "finish", "finished_s",
-        "first_content_s", "key_id", "outcome", "plan", "request_id", "status", "stream", "tags", "tries", "usage",
+        "_clock", "answering", "arrived_s", "asked", "client_headers", "client_request_id", "cost_microusd",
+        "customer_id", "finish", "finished_s", "first_content_s", "key_id", "outcome", "plan", "request_id", "status",
+        "stream", "tags", "tokens", "tries", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +95,9 @@ class Record:
         self.tags: tuple[str, ...] = ()
         self.plan: Plan | None = None
         self.tries: list[Try] = []
+        self.answering: Attempt | None = None
+        self.tokens = 0
+        self.cost_microusd: int | None = 0
         self.usage: Usage | None = None
         self.finish: Finish = NOT_SAID
         self.client_headers: Sequence[tuple[bytes, bytes]] = ()
@@ -104,6 +110,7 @@ class Record:
         self, attempt: Attempt, dropped: tuple[str, ...] = (), *, provider_key_id: str = ""
     ) -> None:
         """A request is about to be sent to a backend."""
+        self.answering = attempt
         self.tries.append(Try(attempt, self._clock(), dropped=dropped, provider_key_id=provider_key_id))
 
     def send_try(self) -> None:
@@ -136,6 +143,7 @@ class Record:
             self.usage = current.usage = usage
             current.tokens = usage.input_tokens + usage.output_tokens
             current.cost_microusd = _cost(current.attempt.backend.price, usage)
+            self._billed(current)
 
     def fail_try(self, error: UpstreamError, usage: Usage | None = None) -> None:
         """The running attempt has failed; `usage` is what it is billed for all the same."""
@@ -145,15 +153,14 @@ class Record:
         """What another record's attempts were for this request: they are billed and listed with its own."""
         for each in other.tries:
             each.kind = kind
+            self._billed(each)
         self.tries += other.tries
 
-    @property
-    def answering(self) -> Attempt | None:
-        """The attempt at an answer that runs or ran last; `None` before the first."""
-        for each in reversed(self.tries):
-            if each.kind != "micro":
-                return each.attempt
-        return None
+    def _billed(self, ended: Try) -> None:
+        self.tokens += ended.tokens
+        if self.cost_microusd is not None:
+            cost = ended.cost_microusd
+            self.cost_microusd = None if cost is None else self.cost_microusd + cost
 
     @property
     def running(self) -> bool:
@@ -164,21 +171,6 @@ class Record:
     def current(self) -> Attempt:
         """The attempt that runs or ran last."""
         return self.tries[-1].attempt
-
-    @property
-    def cost_microusd(self) -> int | None:
-        """All that this request was billed; `None` when a price is unknown."""
-        total = 0
-        for each in self.tries:
-            if each.cost_microusd is None:
-                return None
-            total += each.cost_microusd
-        return total
-
-    @property
-    def tokens(self) -> int:
-        """All that this request was billed for."""
-        return sum(each.tokens for each in self.tries)
 
     def attempts(self) -> list[dict[str, Any]]:
         """As shown to clients."""
@@ -257,8 +249,8 @@ class Record:
             said.append((b"x-headgate-tier-lowered", plan.lowered_from.encode()))
         return said
 
-    def log_fields(self) -> Mapping[str, Any]:
-        """One structured log line; never a prompt, an answer or a key."""
+    def log_fields(self) -> dict[str, Any]:
+        """One structured log line, made anew; never a prompt, an answer or a key."""
         now = self.finished_s or self._clock()
         fields: dict[str, Any] = {
             "headgate.request_id": self.request_id,

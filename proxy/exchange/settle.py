@@ -65,18 +65,20 @@ class Settlement:
             if record.first_content_s
             else None,
         )
-        micro = [each for each in record.tries if each.kind == "micro"]
+        micro_microusd = 0
         for each in record.tries:
-            if each.kind != "micro":
+            if each.kind == "micro":
+                self.classified((each,))
+                micro_microusd += each.cost_microusd or 0
+            else:
                 metrics.attempt(backend=each.attempt.backend.id, outcome=each.outcome)
-        self.classified(micro)
         if record.usage is not None:
             metrics.tokens(
                 model=model,
                 provider=provider,
                 input_tokens=record.usage.input_tokens,
                 output_tokens=record.usage.output_tokens,
-                cost_microusd=(record.cost_microusd or 0) - sum(each.cost_microusd or 0 for each in micro),
+                cost_microusd=(record.cost_microusd or 0) - micro_microusd,
             )
-        self._log.info("request", fields=record.log_fields())
+        self._log.info("request", **record.log_fields())
         self._keep(record)

@@ -1,7 +1,7 @@
 """The door: every request gets an id and an error net, and none passes without a key unless its path is on a list."""
 
 import hmac
-import secrets
+import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, Protocol
@@ -30,6 +30,7 @@ ADMIN_PREFIX: Final = "/admin/"
 ARRIVAL: Final = "headgate.arrival"
 SAID: Final = "headgate.said"
 
+_ID_BYTES: Final = 12
 _MAX_ECHO_BYTES: Final = 200
 _RETRY_AFTER_S: Final = 1.0
 
@@ -71,7 +72,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req-{secrets.token_hex(12)}"
+        request_id = f"req-{os.urandom(_ID_BYTES).hex()}"
         said = _said(request_id, scope["headers"])
         scope["app"] = (
             self  # so that the router raises for an unknown path or method instead of answering in prose

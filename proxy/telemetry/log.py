@@ -31,44 +31,53 @@ def configure(level: str, log_format: Format, *, shared: bool = False) -> Any:
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = log_format == "pretty" or (log_format == "auto" and sys.stderr.isatty())
     _configure_libraries(number, pretty=pretty)
-    if pretty:
-        processors: list[Any] = [
-            _spread,
+    if not pretty:
+        return JsonLog(_Lines(sys.stderr.buffer, shared=shared), number)
+    structlog.configure(
+        processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer(),
-        ]
-        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
-    else:
-        lines = _Lines(sys.stderr.buffer, shared=shared)
-        processors = [_json_line]
-        factory = lambda *_: lines  # noqa: E731 - structlog wants a factory; there is one destination
-    structlog.configure(
-        processors=processors,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=factory,
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     return structlog.get_logger().bind()
 
 
-def _spread(_: Any, __: str, line: Any) -> Any:
-    """`fields` are fields of the line: passed whole, they are not repacked at each step of the call."""
-    fields = line.pop("fields", None)
-    if fields is not None:
-        line.update(fields)
-    return line
+class JsonLog:
+    """Writes lines of JSON with level and time. Each request makes one, and a chain of processors has its price."""
 
+    __slots__ = ("_least", "_lines")
 
-def _json_line(logger: Any, method: str, line: Any) -> bytes:
-    """One line with its level and time. One step: each request makes a line, and each step of a chain has its price."""
-    fields = _spread(logger, method, line)
-    if "exc_info" in fields:
-        fields = structlog.processors.format_exc_info(logger, method, fields)
-    fields["level"] = method
-    fields["timestamp"] = datetime.now(UTC)  # written as ISO 8601, without a step of Python
-    return orjson.dumps(fields, default=repr, option=orjson.OPT_APPEND_NEWLINE)
+    def __init__(self, lines: "_Lines", least: int) -> None:
+        """`least`: the number of the lowest level that is written."""
+        self._lines = lines
+        self._least = least
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._say(logging.DEBUG, "debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._say(logging.INFO, "info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._say(logging.WARNING, "warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._say(logging.ERROR, "error", event, fields)
+
+    def _say(self, number: int, level: str, event: str, line: dict[str, Any]) -> None:
+        if number < self._least:
+            return
+        if "exc_info" in line:
+            line = {**structlog.processors.format_exc_info(self, level, line)}
+        line["event"] = event
+        line["level"] = level
+        line["timestamp"] = datetime.now(UTC)  # written as ISO 8601, without a step of Python
+        self._lines.write(orjson.dumps(line, default=repr, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class _Lines:
@@ -81,7 +90,7 @@ class _Lines:
         self._shared = shared
         self._pending: list[bytes] = []
 
-    def msg(self, line: bytes) -> None:
+    def write(self, line: bytes) -> None:
         """Take a line."""
         self._pending.append(line)
         if len(self._pending) == 1:
@@ -89,8 +98,6 @@ class _Lines:
                 asyncio.get_running_loop().call_soon(self._flush)
             except RuntimeError:  # no loop runs: before and after serving
                 self._flush()
-
-    debug = info = warning = error = critical = msg
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []

@@ -1,7 +1,7 @@
 """Hold what a request may use, then settle what it used: one script each, exact over any number of gateways."""
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import orjson
 
@@ -15,15 +15,18 @@ from ratelimit.limits.types import (
     Limit,
     Look,
     Margin,
+    Mode,
     Rate,
     Refusal,
     Room,
     Row,
+    Settlement,
     Window,
 )
 from ratelimit.store import keys as spelled
+from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.scripts import load_script
-from ratelimit.store.store import Store
+from ratelimit.store.store import Argument, Store
 
 _ADMIT: Final = load_script("ratelimit.limits", "admit", prelude="common")
 _SETTLE: Final = load_script(
@@ -38,7 +41,6 @@ HOLD_S: Final = 28.0
 MARK_S: Final = 3600.0
 """How long a reservation that may still be on its way to the store is known to be over."""
 
-Mode = Literal["held", "unheld", "void", "unserved"]
 _MICRO: Final = 1_000_000
 ROWS_KEPT_DAYS: Final = 30
 FIGURES_KEPT_DAYS: Final = 400
@@ -120,34 +122,50 @@ class Reservations:
             uncertain: a call that would hold it may still be on its way.
             admitted_us: when it was admitted, microseconds since the epoch; for what is not held any more.
         """
-        marked = uncertain or mode != "held"
-        reply = await self._store.run(
-            _SETTLE,
+        settlement = Settlement(
+            account, reservation_id, tokens, microusd, mode, uncertain, admitted_us=admitted_us, row=row
+        )
+        return _settled(await self._store.run(_SETTLE, *self._words(settlement)))
+
+    async def settle_all(
+        self, settlements: Sequence[Settlement]
+    ) -> list[Settled | StoreUnavailable | StoreFault]:
+        """Like `settle` for each, all in one write. What became of each, in their order; nothing is raised."""
+        outcomes = await self._store.run_all(_SETTLE, [self._words(each) for each in settlements])
+        return [
+            each if isinstance(each, StoreUnavailable | StoreFault) else _settled(each) for each in outcomes
+        ]
+
+    def _words(self, settlement: Settlement) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
+        """Keys and arguments of the script."""
+        account, reservation_id, tokens, microusd, mode, uncertain, admitted_us, row = settlement
+        customer_id = account.customer_id
+        if mode == "void":
+            tokens = microusd = 0
+        return (
             (
-                *_keys(account.customer_id),
-                spelled.over(account.customer_id, reservation_id),
-                spelled.ledger(account.customer_id),
-                spelled.closing(account.customer_id),
+                *_keys(customer_id),
+                spelled.over(customer_id, reservation_id),
+                spelled.ledger(customer_id),
+                spelled.closing(customer_id),
             ),
             (
                 reservation_id,
                 self._store.offset_us,
                 mode,
-                int(MARK_S * 1000) if marked else 0,
+                int(MARK_S * 1000) if uncertain or mode != "held" else 0,
                 account.names_json,
-                0 if mode == "void" else tokens,
-                0 if mode == "void" else microusd,
+                tokens,
+                microusd,
                 admitted_us,
                 row.text,
                 self._rows_kept_us,
-                spelled.figures(account.customer_id),
+                spelled.figures(customer_id),
                 row.group,
                 orjson.dumps(tuple(row.figures)),
                 FIGURES_KEPT_DAYS * DAY_S,
             ),
         )
-        now, over = cast("list[int]", reply)
-        return Settled(now == 1, over == 1)
 
     async def renew(self, customer_id: str, ids: Sequence[str], *, hold_s: float = HOLD_S) -> list[str]:
         """Hold reservations of one customer for `hold_s` from now on; those taken for lost are brought back.
@@ -181,6 +199,11 @@ class Reservations:
                 account.scopes, scopes, strict=True
             )
         )
+
+
+def _settled(reply: object) -> Settled:
+    now, over = cast("list[int]", reply)
+    return Settled(now == 1, over == 1)
 
 
 def _keys(customer_id: str) -> tuple[str, str, str, str]:

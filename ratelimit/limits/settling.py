@@ -4,13 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
 from ratelimit.limits.bookings import Batch, Booking, Bookings
-from ratelimit.limits.reservations import HOLD_S, Mode, Reservations
-from ratelimit.limits.types import NO_ROW, Account, Row
+from ratelimit.limits.reservations import HOLD_S, Reservations, Settled
+from ratelimit.limits.types import Account, Settlement
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 
 RENEWED_EVERY_S: Final = HOLD_S / 3
@@ -21,20 +20,6 @@ WAITING_MAX: Final = 100_000
 GATHERED_S: Final = 0.05
 """How long bookings are gathered: under load many share one call. A killed gateway loses no more than these."""
 _PAUSE_S: Final = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What `Reservations.settle` is to be called with."""
-
-    account: Account
-    reservation_id: str
-    tokens: int = 0
-    microusd: int = 0
-    mode: Mode = "held"
-    uncertain: bool = False
-    admitted_us: int = 0
-    row: Row = NO_ROW
 
 
 Unsettled = Settlement | Batch
@@ -217,34 +202,24 @@ class Settler:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 try:
-                    done = await asyncio.gather(*map(self._one, batch))
+                    outcomes = await self._reservations.settle_all(batch)
                 except asyncio.CancelledError:
                     # Repeated, each is settled once all the same.
                     self._waiting.extend(batch)
                     raise
+                done = [self._is_taken(*each) for each in zip(batch, outcomes, strict=True)]
                 # Behind the others: only a part of the store may be away.
                 self._waiting.extend(each for each, taken in zip(batch, done, strict=True) if not taken)
                 self._shrank(sum(done))
                 await _pause(done)
 
-    async def _one(self, each: Settlement) -> bool:
-        try:
-            settled = await self._reservations.settle(
-                each.account,
-                each.reservation_id,
-                tokens=each.tokens,
-                microusd=each.microusd,
-                mode=each.mode,
-                uncertain=each.uncertain,
-                admitted_us=each.admitted_us,
-                row=each.row,
-            )
-        except StoreUnavailable:
+    def _is_taken(self, each: Settlement, outcome: Settled | StoreUnavailable | StoreFault) -> bool:
+        if isinstance(outcome, StoreUnavailable):
             return False
-        except StoreFault as fault:
-            self._told.fault(each.reservation_id, fault)
-            return True
-        self.overruns += settled.over
+        if isinstance(outcome, StoreFault):
+            self._told.fault(each.reservation_id, outcome)
+        else:
+            self.overruns += outcome.over
         return True
 
     async def _book(self) -> None:

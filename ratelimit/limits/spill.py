@@ -16,9 +16,8 @@ from typing import Any, Final, Protocol, cast, get_args
 import orjson
 
 from ratelimit.limits.bookings import Batch, Booking
-from ratelimit.limits.reservations import Mode
-from ratelimit.limits.settling import Settlement, Unsettled
-from ratelimit.limits.types import Row, settled_account
+from ratelimit.limits.settling import Unsettled
+from ratelimit.limits.types import Mode, Row, Settlement, settled_account
 
 _PATTERN: Final = "unsettled-*.jsonl"
 _ASIDE: Final = "unsettled.corrupt"

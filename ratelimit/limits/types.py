@@ -304,3 +304,19 @@ def _standing(look: Look, limit: Limit, value: float) -> Standing:
         used = held + (window.spent_microusd if dollars else window.spent_tokens)
         reset_after_s = window.ends_after_s
     return Standing(limit, maximum, used, held, max(0, maximum - used), reset_after_s)
+
+
+Mode = Literal["held", "unheld", "void", "unserved"]
+
+
+class Settlement(NamedTuple):
+    """What a request has used, for `Reservations.settle`."""
+
+    account: Account
+    reservation_id: str
+    tokens: int = 0
+    microusd: int = 0
+    mode: Mode = "held"
+    uncertain: bool = False
+    admitted_us: int = 0
+    row: Row = NO_ROW

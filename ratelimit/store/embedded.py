@@ -15,13 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from ratelimit.store import leash
 from ratelimit.store.address import Address
 from ratelimit.store.errors import EmbeddedServerError
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included; the server cuts in silence.
 _SOCKET_PATH_BYTES: Final = 100
 _POLL_S: Final = 0.002
+_LEASH: Final = Path(__file__).with_name("leash.py")  # a program of its own
 _LOCK_WAIT_S: Final = 3.0  # a server whose gateway was killed a moment ago needs this long at most to leave
 _START_S: Final = 120.0  # reading back a large append-only file takes its time
 _STOP_S: Final = 10.0
@@ -47,7 +47,7 @@ def _binary() -> Path:
 
 def leashed(command: Sequence[str]) -> list[str]:
     """The command line that runs `command` so that it ends when the calling thread's process does."""
-    return [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
+    return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command]
 
 
 class EmbeddedServer:

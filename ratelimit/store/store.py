@@ -1,7 +1,7 @@
 """The store as the rest of the room sees it: scripts and commands, bounded in time, up or down."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Self, cast
 
@@ -135,15 +135,55 @@ class Store:
         One round trip, or two on a server that has forgotten the script.
         """
         started_s = asyncio.get_running_loop().time()
+        reply = await self._asked(script, keys, args)
+        if type(reply) is ReplyError or self._outage.refusals:
+            return await self._heard(script, keys, args, reply, started_s)
+        return reply
+
+    async def run_all(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[object]:
+        """Like `run`, once for each of `calls` (keys, arguments), all of them in one write.
+
+        Returns:
+            What came of each, in their order: its result, or the StoreUnavailable or StoreFault that `run` raises.
+        """
+        started_s = asyncio.get_running_loop().time()
+        # With a connection a request is a future already; only a cluster's needs a task, and has one.
+        asked = [asyncio.ensure_future(self._asked(script, *call)) for call in calls]
+        outcomes: list[object] = []
+        try:
+            for call, reply in zip(calls, asked, strict=True):
+                try:
+                    outcomes.append(await self._heard(script, *call, await reply, started_s))
+                except (StoreUnavailable, StoreFault) as failure:
+                    outcomes.append(failure)
+        finally:
+            for reply in asked[len(outcomes) :]:  # cancelled ourselves: nobody asks for these any more
+                reply.cancel()
+        return outcomes
+
+    def _asked(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Awaitable[object]:
+        return self._topology.request(
+            keys[0] if keys else "", pack_command((b"EVALSHA", script.sha1, len(keys), *keys, *args))
+        )
+
+    async def _heard(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[Argument],
+        reply: object,
+        started_s: float,
+    ) -> object:
+        """The result that a reply is, of a second call where the server had forgotten the script."""
         key = keys[0] if keys else ""
-        request = self._topology.request
-        reply = await request(key, pack_command((b"EVALSHA", script.sha1, len(keys), *keys, *args)))
         if type(reply) is ReplyError:
             if not str(reply).startswith("NOSCRIPT"):
                 raise self._translated(reply, script.name, key, writes=script.writes)
             try:
                 async with asyncio.timeout_at(started_s + self._timeout_s):
-                    reply = await request(
+                    reply = await self._topology.request(
                         key, pack_command((b"EVAL", script.source, len(keys), *keys, *args))
                     )
             except TimeoutError as error:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ratelimit.limits.reservations import Mode, Reservations, Settled
-from ratelimit.limits.types import Account, Claim, Decision, Look, Row, Scope, account
+from ratelimit.limits.reservations import Reservations, Settled
+from ratelimit.limits.types import Account, Claim, Decision, Look, Mode, Row, Scope, account
 from ratelimit.store import keys as spelled
 from ratelimit.store.store import Store
 from tests.ratelimit.clocks import Offset

@@ -12,8 +12,8 @@ from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import month_of, reconcile
 from ratelimit.ledger.types import LostSums, Reconciliation, Released, Sums
 from ratelimit.limits.lost import Lost
-from ratelimit.limits.reservations import FIGURES_KEPT_DAYS, HOLD_S, Mode, Reservations
-from ratelimit.limits.types import NO_ROW, Account, Claim, Row, Scope, account
+from ratelimit.limits.reservations import FIGURES_KEPT_DAYS, HOLD_S, Reservations
+from ratelimit.limits.types import NO_ROW, Account, Claim, Mode, Row, Scope, account
 from ratelimit.store import keys as spelled
 from ratelimit.store.erasing import erase
 from ratelimit.store.errors import StoreFault

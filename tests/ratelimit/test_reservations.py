@@ -157,6 +157,21 @@ async def test_windows(gate: Gate, year: int, month: int, days: int) -> None:
     assert (await gate.admit(asker)).allowed
 
 
+@pytest.mark.parametrize(("limit", "days"), [("usd_per_day", 1), ("usd_per_month", 31)])
+async def test_settled_in_a_later_window(gate: Gate, limit: str, days: int) -> None:
+    """What counts for a window that is over takes nothing off what was spent since."""
+    asker = of({limit: 0.000_01})
+    assert (await gate.admit(asker, reservation_id="old")).allowed
+    gate.pass_s(days * 86_400)
+    await gate.reservations.renew("acme", ["old"])
+    assert (await gate.admit(asker, reservation_id="new")).allowed
+    await gate.settle(asker, "new")
+    assert (await gate.settle(asker, "old", microusd=7)).now
+    refusal = (await gate.admit(asker)).refusal
+    assert refusal is not None
+    assert (limit, 10) == (refusal.limit, refusal.used)
+
+
 @pytest.mark.parametrize("limit", ["usd_per_day", "usd_per_month"])
 async def test_a_clock_that_went_back(gate: Gate, limit: str) -> None:
     """After a failover another server's clock may be behind: what was spent of the later window stays spent."""

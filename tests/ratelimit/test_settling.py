@@ -8,8 +8,8 @@ import pytest
 from ratelimit.limits import settling
 from ratelimit.limits.bookings import Booking, Bookings
 from ratelimit.limits.reservations import HOLD_S, Reservations
-from ratelimit.limits.settling import Settlement, Settler, Unsettled
-from ratelimit.limits.types import Claim
+from ratelimit.limits.settling import Settler, Unsettled
+from ratelimit.limits.types import Claim, Settlement
 from ratelimit.store import keys as spelled
 from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store

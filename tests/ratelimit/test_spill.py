@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratelimit.limits.bookings import Batch, Booking
-from ratelimit.limits.settling import Settlement, Unsettled
+from ratelimit.limits.settling import Unsettled
 from ratelimit.limits.spill import Spill
-from ratelimit.limits.types import Row, settled_account
+from ratelimit.limits.types import Row, Settlement, settled_account
 from tests.ratelimit.telling import Told
 
 NAMES = st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3).map(tuple)

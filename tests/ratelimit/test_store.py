@@ -92,6 +92,31 @@ async def test_script_forgotten_by_the_server(store: Store) -> None:
     assert [1] in await store.call_all("SCRIPT", "EXISTS", counts.sha1)
 
 
+async def test_many_calls_of_one_script(store: Store) -> None:
+    """Each runs once, a forgotten script too; what one of them raises stands in its place and stops no other."""
+    counts = script(b"return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    await store.call_all("SCRIPT", "FLUSH")
+    assert [] == await store.run_all(counts, [])
+    first, wrong, last = await store.run_all(
+        counts, [(("count",), (2,)), (("count",), ("nonsense",)), (("count",), (3,))]
+    )
+    assert (2, 5) == (first, last)
+    assert isinstance(wrong, StoreFault)
+
+
+async def test_many_calls_cut_off(fragile_server: PrivateServer) -> None:
+    """Cancelled, none of them is waited for any more; away, each says so."""
+    counts = script(b"return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    calls = [(("count",), (1,))] * 3
+    async with opened(fragile_server.url, Watch(), IMPATIENT_MS) as store:
+        fragile_server.pause()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await store.run_all(counts, calls)
+        assert [StoreUnavailable] * 3 == [type(each) for each in await store.run_all(counts, calls)]
+        fragile_server.resume()
+
+
 async def test_wrong_commands_are_faults(store: Store) -> None:
     """A command or script that is wrong raises StoreFault with the server's words and is no outage."""
     with pytest.raises(StoreFault, match="NOSUCH"):

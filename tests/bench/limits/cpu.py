@@ -23,8 +23,8 @@ import uvloop
 
 from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.reservations import Reservations
-from ratelimit.limits.settling import Settlement, Settler
-from ratelimit.limits.types import LIMITS, Account, Claim, Scope, account
+from ratelimit.limits.settling import Settler
+from ratelimit.limits.types import LIMITS, Account, Claim, Scope, Settlement, account
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreFault
 from ratelimit.store.store import Store

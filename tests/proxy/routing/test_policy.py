@@ -1,5 +1,6 @@
 """Which backends are tried, and in which order."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -346,6 +347,34 @@ def test_a_draw_by_the_request() -> None:
     ]
     assert 2850 <= firsts.count("good") <= 3150  # 3,000 expected, 5 standard deviations are 137
     assert models_of(planned(catalogue)) == models_of(planned(catalogue))
+
+
+def test_draws_of_one_request_are_independent() -> None:
+    """Of equals each order is as likely as any other; of unequals the second place has its share, too."""
+    equals = tier_of(model("a"), model("b"), model("c"), strategy="weighted", weights=Weights(quality=1.0))
+    policy = Policy(equals)
+
+    def orders(policy: Policy) -> Counter[str]:
+        found = [Facts("balanced", request_id=f"r-{number}") for number in range(6000)]
+        return Counter("".join(models_of(policy.plan(facts, NONE, SIMPLE, Snapshot()))) for facts in found)
+
+    drawn = orders(policy)
+    assert {"abc", "acb", "bac", "bca", "cab", "cba"} == drawn.keys()
+    assert all(
+        850 <= times <= 1150 for times in drawn.values()
+    )  # 1,000 expected, 5 standard deviations are 144
+    unequal = tier_of(
+        model("a", quality=60),
+        model("b", quality=30),
+        model("c", quality=10),
+        strategy="weighted",
+        weights=Weights(quality=1.0),
+    )
+    drawn = orders(Policy(unequal))
+    # b of what a leaves: 30 of 40, after a has come first in 60 of 100.
+    assert 2510 <= drawn["abc"] <= 2890  # 2,700 expected, 5 standard deviations are 193
+    # a of what c leaves: 60 of 90, after c has come first in 10 of 100.
+    assert 303 <= drawn["cab"] <= 497  # 400 expected, 5 standard deviations are 97
 
 
 def test_a_first_guess_is_outweighed() -> None:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from proxy.routing.catalogue.cost import cost_picousd
 from proxy.routing.catalogue.types import Backend, Catalogue, Model, Price, Step, Tier, Weights
-from proxy.routing.filters import NO_TRAINING, is_named
+from proxy.routing.filters import NO_TRAINING
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy, plan
-from proxy.routing.ranking import price_of
+from proxy.routing.ranking import WEIGHTS, Field, prices_of
 from proxy.routing.replay import Inputs, plan_inputs_from_json, plan_inputs_of, plan_inputs_to_json
-from proxy.routing.shelf import UNLIMITED, shelf_of_model
+from proxy.routing.shelf import shelf_of_model
 from proxy.routing.snapshot import UNKNOWN, BackendState, Conditions, Snapshot
+from proxy.routing.standing import UNLIMITED
 from proxy.routing.types import Facts, Lacks, Unroutable, Verdict
 from proxy.routing.wishes import Wishes
 from tests.proxy.routing.houses import MODES
@@ -180,6 +181,11 @@ def test_a_recorded_plan_is_made_again(data: st.DataObject) -> None:
     kept = orjson.loads(orjson.dumps(plan_inputs_of(chosen)))
     again = planned(catalogue, plan_inputs_from_json(kept))
     assert (chosen.tier, chosen.attempts, chosen.raised) == (again.tier, again.attempts, again.raised)
+
+
+def is_named(backend: Backend, slugs: tuple[str, ...]) -> bool:
+    """Whether one of the names is its provider or itself."""
+    return backend.provider in slugs or backend.id in slugs
 
 
 def violations(catalogue: Catalogue, chosen: Plan, given_: Inputs) -> list[str]:
@@ -393,9 +399,9 @@ def test_the_fast_price_is_the_price(data: st.DataObject) -> None:
         price = replace(price, steps=(Step(1000, replace(price, per_request_picousd=0)),))
     prompt, answer = data.draw(st.integers(0, 5_000)), data.draw(st.integers(0, 5_000))
     catalogue = Catalogue({"m": Model("m", (Backend("p/m", "p", "m", price),))}, {}, {}, {})
-    row = shelf_of_model("m", catalogue).rows[0]
-    found = price_of(Facts("m", prompt_tokens=prompt), answer, None)(row)
-    assert cost_picousd(price, input_tokens=prompt, output_tokens=answer) == found
+    rows = shelf_of_model("m", catalogue).rows
+    found = prices_of(Field(rows, (), (), WEIGHTS, Facts("m", prompt_tokens=prompt), answer, None))
+    assert [cost_picousd(price, input_tokens=prompt, output_tokens=answer)] == found
 
 
 @pytest.mark.parametrize("floor", [0.0, 101.0])
