@@ -335,10 +335,14 @@ class Gateway:
 
         What is back may be another store, accepted because the old one is gone.
         """
+        own_store = parse_address(self._loaded.settings.redis.url).kind == "embedded"
         while True:
             self._to_sync.clear()
             settings, subjects = self.serving.loaded.settings, self.serving.subjects
             try:
+                if own_store:  # who is said to run with a file of old was killed
+                    await directory.configured.files.forget()
+                    own_store = False
                 await directory.sync_configured(
                     subjects.customers,
                     subjects.keys,

@@ -76,6 +76,10 @@ class Files:
         await self._store.call("HDEL", spelled.FILE_HOLDERS, self._holder, writes=True)
         return bool(await self._store.call("HLEN", spelled.FILE_HOLDERS))
 
+    async def forget(self) -> None:
+        """Take nobody for running: for a store that no other gateway uses. Raises StoreUnavailable."""
+        await self._store.call("DEL", spelled.FILE_HOLDERS, writes=True)
+
     async def names(self, kind: Kind, record_id: str) -> bool:
         """Whether the file of another gateway names a record, as of the last `hold`. Raises StoreUnavailable."""
         for digest in self.others:

@@ -35,13 +35,13 @@ def listener() -> Iterator[socket.socket]:
 
 @contextmanager
 def gateway(
-    directory: Path, listener: socket.socket, store: PrivateServer, *customers: str
+    directory: Path, listener: socket.socket, store: PrivateServer | None, *customers: str
 ) -> Iterator[Site]:
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     made = config(
         {"scripted": provider(listener)},
         [model("test-model", "scripted")],
-        redis={"url": store.url, "timeout_ms": 5000},
+        redis={"url": "embedded" if store is None else store.url, "timeout_ms": 5000},
         customers=[{"id": name, "limits": {"requests_per_minute": 100_000}} for name in customers],
     )
     made["keys"] += [
@@ -107,3 +107,14 @@ async def test_old_and_new_together(tmp_path: Path, listener: socket.socket, sto
                             break
                         assert row["requests"] < asked
                         await asyncio.sleep(0.1)
+
+
+async def test_a_changed_file_after_a_kill(tmp_path: Path, listener: socket.socket) -> None:
+    """With an embedded store nobody else can run: what the new file has not is refused at once."""
+    async with serving(listener, plain):
+        with gateway(tmp_path / "place", listener, None, "kept", "removed") as place:
+            assert 200 == await status(place, "removed")
+            place.gateway.process.kill()
+            await asyncio.to_thread(place.gateway.process.wait)
+        with gateway(tmp_path / "place", listener, None, "kept") as place:
+            assert [200, 401] == [await status(place, name) for name in ("kept", "removed")]
