@@ -1,6 +1,5 @@
 """`/admin/v1/ledger`: rows, whether the books add up, and what dead gateways had held."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -8,6 +7,7 @@ from starlette.responses import Response
 
 from proxy.admin.answers import answer, page
 from proxy.admin.bodies import Reconcile, Release
+from proxy.admin.books import Reconciling
 from proxy.admin.reading import page_limit, read_body, read_query
 from proxy.admin.spans import since_ms, until_ms
 from proxy.exchange.errors import Refused
@@ -22,8 +22,6 @@ from ratelimit.subjects.records import epoch_s
 _MICRO: Final = 1_000_000
 _SUBJECTS: Final = {"c": "customer", "k": "key", "m": "model"}
 _CURSOR: Final = "cursor: must be `next` of the page before"
-
-Reconciling = Callable[[str], Awaitable[Reconciliation]]
 
 
 class LedgerDesk:

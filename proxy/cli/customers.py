@@ -43,6 +43,7 @@ _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
 }
 _DETAILS: Final[Mapping[str, Callable[[Record], str]]] = {
     **_COLUMNS,
+    "regions": lambda record: plain_text(", ".join(record.get("regions") or ("anywhere",))),
     "on soft limit": lambda record: plain_text(record.get("on_soft_limit")),
     "tags": lambda record: tags_text(record.get("tags")),
     "metadata": lambda record: orjson.dumps(record.get("metadata")).decode(),
@@ -58,6 +59,7 @@ def _members(
     name: str,
     limit: str,
     model: str,
+    region: str,
     priority: str | None,
     on_soft_limit: str,
     metadata: str,
@@ -70,6 +72,7 @@ def _members(
             "--limit", "limits", metavar="NAME=NUMBER", multiple=True, callback=read_limits, help=limit
         ),
         click.option("--model", "models", metavar="NAME", multiple=True, help=model),
+        click.option("--region", "regions", metavar="NAME", multiple=True, help=region),
         click.option("--priority", type=click.Choice(PRIORITIES), help=priority),
         click.option("--on-soft-limit", type=click.Choice(ON_SOFT_LIMIT), help=on_soft_limit),
         click.option("--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help=metadata),
@@ -96,6 +99,7 @@ def customers() -> None:
     limit="Like requests_per_minute=60. Repeat for more; what is not named is as the gateway's configuration has it; "
     "NAME=none is no limit.",
     model="A model or tier it may use; repeat for more.",
+    region="Where its requests may be answered, anywhere unless given; repeat for more.",
     priority="`normal` unless given.",
     on_soft_limit="What becomes of the tier once a soft limit is reached; `keep` unless given.",
     metadata="Repeat for more.",
@@ -114,6 +118,7 @@ def create(
     metadata: Mapping[str, str],
     tags: Sequence[str],
     *,
+    regions: Sequence[str],
     on_soft_limit: str | None,
     disabled: bool,
     as_json: bool,
@@ -124,6 +129,8 @@ def create(
         body["name"] = name
     if models:
         body["models"] = models
+    if regions:
+        body["regions"] = regions
     if priority is not None:
         body["priority"] = priority
     if on_soft_limit is not None:
@@ -164,6 +171,7 @@ def get(api: Api, customer_id: str, *, as_json: bool) -> None:
     name="For people to read.",
     limit="Like usd_per_day=5; NAME=none removes it. Repeat for more; what is not named stays.",
     model="Replaces the list; repeat for more.",
+    region="Where its requests may be answered: replaces the list; repeat for more.",
     priority=None,
     on_soft_limit="What becomes of the tier once a soft limit is reached.",
     metadata="Adds or replaces one.",
@@ -171,6 +179,7 @@ def get(api: Api, customer_id: str, *, as_json: bool) -> None:
 )
 @click.option("--no-limits", is_flag=True, help="Remove all limits.")
 @click.option("--all-models", is_flag=True, help="Remove the list: all models may be used.")
+@click.option("--all-regions", is_flag=True, help="Remove the list: they may be answered anywhere.")
 @click.option("--drop-metadata", "dropped", metavar="NAME", multiple=True, help="Removes one.")
 @click.option("--no-tags", is_flag=True, help="Remove all tags.")
 @click.option("--disable/--enable", "disabled", default=None, help="Whether its keys are refused.")
@@ -186,10 +195,12 @@ def update(
     metadata: Mapping[str, str],
     dropped: Sequence[str],
     *,
+    regions: Sequence[str],
     on_soft_limit: str | None,
     tags: Sequence[str],
     no_limits: bool,
     all_models: bool,
+    all_regions: bool,
     no_tags: bool,
     disabled: bool | None,
     as_json: bool,
@@ -197,6 +208,7 @@ def update(
     """Change a customer. What is not named stays as it is."""
     either("--limit", limits, "--no-limits", no_limits)
     either("--model", models, "--all-models", all_models)
+    either("--region", regions, "--all-regions", all_regions)
     either("--tag", tags, "--no-tags", no_tags)
     for each in dropped:
         either(f"--metadata {each}=…", each in metadata, f"--drop-metadata {each}", second_given=True)
@@ -207,6 +219,8 @@ def update(
         body["limits"] = limits or None
     if models or all_models:
         body["models"] = models or None
+    if regions or all_regions:
+        body["regions"] = regions or None
     if changed_metadata:
         body["metadata"] = changed_metadata
     if tags or no_tags:

@@ -189,7 +189,7 @@ class Dispatch:
                 reader,
                 tail,
                 lane,
-                lane.deadlines,
+                lane.deadlines if self._is_last(job, attempt) else lane.deadlines_before_others,
                 lambda: self._on_commit(job, way),
             )
 
@@ -205,6 +205,12 @@ class Dispatch:
             usage = ends[-1].usage or _estimate(job.request, reader.estimated_output_tokens())
             job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
         return ending
+
+    def _is_last(self, job: Job, attempt: Attempt) -> bool:
+        """Whether no backend after this one could still be tried."""
+        record = job.record
+        assert record.plan is not None
+        return record.plan.attempts[-1] is attempt or len(record.tries) > self._patience.retries
 
     async def _plain(self, job: Job, way: Way, request: UpstreamRequest) -> Ending:
         lane = way.lane

@@ -13,7 +13,7 @@ from proxy.exchange.ledger_row import time_text
 from proxy.exchange.record import Record, usd
 from proxy.routing.explain import verdict_json
 from proxy.routing.proof import Chosen, chosen_from_json, chosen_of
-from proxy.routing.replay import plan_inputs_of
+from proxy.routing.replay import InputsWriter
 from proxy.routing.types import Verdict
 
 _FORM: Final = 1
@@ -70,7 +70,7 @@ class Generation(NamedTuple):
         origin: scheme and host of the site that the client says it is.
         chosen: what the plan came to; `None`: it got none.
         catalogue: fingerprint of the one it was planned with.
-        inputs: what it was made of, as `plan_inputs_to_json` writes it; `None` where nothing was weighed.
+        inputs: what it was made of, as `InputsWriter` writes it; `None` where nothing was weighed.
     """
 
     request_id: str
@@ -121,6 +121,7 @@ class Generating:
         self._catalogue = catalogue
         self._log = log
         self._wall_clock_s = wall_clock_s
+        self._inputs = InputsWriter()
         self._logged: set[str] = set()
 
     def keep(self, record: Record) -> None:
@@ -128,7 +129,7 @@ class Generating:
         if not record.tries or not self._store.keeps:
             return
         try:
-            blob = written(record, self._catalogue, self._wall_clock_s())
+            blob = written(record, self._catalogue, self._inputs, self._wall_clock_s())
         except Exception as fault:  # noqa: BLE001 - cleaning up: a record that cannot be written fails no request
             kind = type(fault).__name__
             if kind not in self._logged:
@@ -138,16 +139,13 @@ class Generating:
         self._store.put(record.customer_id, record.request_id, blob)
 
 
-def written(record: Record, catalogue: str, now_s: float) -> bytes:
+def written(record: Record, catalogue: str, inputs: InputsWriter, now_s: float) -> bytes:
     """A request as it is kept.
 
     Args:
         now_s: seconds since the epoch, when it finished.
     """
     plan, usage = record.plan, record.usage
-    inputs = None if plan is None else plan_inputs_of(plan)
-    if inputs is not None:
-        del inputs["verdict"]  # kept below
     seconds = record.finished_s - record.arrived_s
     text = orjson.dumps(
         (
@@ -196,7 +194,7 @@ def written(record: Record, catalogue: str, now_s: float) -> bytes:
             None if plan is None else plan.verdict,
             None if plan is None else tuple(chosen_of(plan)),
             catalogue,
-            inputs,
+            None if plan is None else inputs.of(plan),
         )
     )
     # Copied: orjson reserves 4 kB for each, which would count where many wait for the store.

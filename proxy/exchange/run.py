@@ -271,7 +271,7 @@ class Exchange:
                         account, record.request_id, most, about=about_of(record.asked, None)
                     )
 
-                terms = Terms(account.dollars, asking.wishes)
+                terms = Terms(account.dollars, asking.wishes, asking.regions)
                 verdict = await micro.verdict(arrival, judgement, record, admit, terms)
             verdict = verdict or judgement.verdict
         return classifying.steering.course(

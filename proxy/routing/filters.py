@@ -22,7 +22,9 @@ _PICOUSD_PER_TOKEN: Final = 1_000_000
 """A dollar per million tokens, in pico-dollars per token."""
 _PICOUSD: Final = 10**12
 
-Why = Literal["wish", "money", "unpriced", "no_key", "ended", "busy", "needs", "lacks", "context", "output"]
+Why = Literal[
+    "wish", "money", "unpriced", "no_key", "ended", "busy", "needs", "lacks", "context", "output", "residency"
+]
 
 
 class Drop(NamedTuple):
@@ -89,6 +91,9 @@ def checks(
         found.append(
             lambda _, standing: _BUSY if standing.scarce or request_tokens > standing.scarce_tokens else None
         )
+    if facts.regions:
+        abroad = Drop("residency", f"is not known to be in {listed(facts.regions)}, the customer's `regions`")
+        found.append(lambda row, _: None if within(row.backend, facts.regions) else abroad)
     if wishes is not NONE:
         found += _of_wishes(facts, wishes, tier, known)
     if snapshot.barred is not NOBODY and (barred := snapshot.barred[tier or ""]):
@@ -143,7 +148,7 @@ def _of_wishes(facts: Facts, wishes: Wishes, tier: str | None, known: frozenset[
         )
     if wishes.regions:
         away = Drop("wish", "is not known to be in `headgate.region`", "headgate.region")
-        yield lambda row, _: None if (row.backend.region or "").lower() in wishes.regions else away
+        yield lambda row, _: None if within(row.backend, wishes.regions) else away
     if wishes.no_training:
         yield _policy(NO_TRAINING, "provider.data_collection", "is not known not to train on prompts")
     if wishes.no_retention:
@@ -188,6 +193,11 @@ def is_named(backend: Backend, names: tuple[str, ...]) -> bool:
     """Whether one of `names` is its provider or itself."""
     provider = backend.provider.lower()
     return provider in names or backend.id.lower() in names
+
+
+def within(backend: Backend, regions: tuple[str, ...]) -> bool:
+    """Whether it is known to be in one of `regions`, which are in lower case."""
+    return (backend.region or "").lower() in regions
 
 
 def _policy(words: frozenset[str], param: str, problem: str) -> Check:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.filters import Drop
+from proxy.routing.filters import Drop, listed
 from proxy.routing.names import Meant, admitted, meant, mode_asked, mode_of, names
 from proxy.routing.plans import Dropped, Grounds, Kept, Line, Plan
 from proxy.routing.shelf import Shelf, shelf_of_model, shelf_of_tier
@@ -211,7 +211,7 @@ class Policy:
             weighing = Weighing(facts, wishes, verdict, unlimited, output_tokens, self._providers)
             kept, dropped = weighing.of(lines, tier)
         if not kept:
-            raise _nobody(dropped, facts)
+            raise _nobody(dropped, facts, wishes)
         kept.sort()
         if len(lines) > 1 or lines[0].shelf.repeats:
             # A backend under several names is tried once: where it stands best.
@@ -253,8 +253,15 @@ def _below(catalogue: Catalogue) -> dict[str, str]:
     return {tier: lower for tier, lower in below.items() if lower in catalogue.tiers}
 
 
-def _nobody(dropped: Sequence[Dropped], facts: Facts) -> Unroutable:
+def _nobody(dropped: Sequence[Dropped], facts: Facts, wishes: Wishes) -> Unroutable:
     """Why no backend is left."""
+    if facts.regions and wishes.regions and set(facts.regions).isdisjoint(wishes.regions):
+        return Unroutable(
+            "no_capable_backend",
+            f"`headgate.region` asks for {listed(wishes.regions)}, and the customer's `regions` allow "
+            f"{listed(facts.regions)} only",
+            "headgate.region",
+        )
     whys = {drop.why for _, drop in dropped}
     said = "; ".join(f"{row.backend_id} {drop.words}" for row, drop in dropped[:_NAMED_MOST])
     if len(dropped) > _NAMED_MOST:

@@ -49,13 +49,17 @@ class Generations:
             on_fault: told why the store will never take or remove something; must not block.
         """
         self._store = store
-        self._most = most
-        self._kept_ms = int(kept_days * _DAY_MS)
+        self.keep(most=most, kept_days=kept_days)
         self._on_fault = on_fault
         self._waiting: Waiting[str, _Record] = Waiting(
             most=WAITING_MAX, most_bytes=WAITING_MAX_BYTES, size_bytes=lambda each: len(each.blob)
         )
         self._leaving: list[str] = []
+
+    def keep(self, *, most: int, kept_days: float) -> None:
+        """From the next write on, so many for so long; see above. What is kept already stays as long as it was to."""
+        self._most = most
+        self._kept_ms = int(kept_days * _DAY_MS)
 
     @property
     def keeps(self) -> bool:

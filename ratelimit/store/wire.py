@@ -14,9 +14,10 @@ ReplyError = hiredis.ReplyError
 # The library declares a tuple of one; any length is meant.
 pack_command = cast("Callable[[tuple[str | int | float | bytes, ...]], bytes]", hiredis.pack_command)
 
-# An overdue reply may lie unread in the socket when it is our own loop that was late: one more look at the
-# sockets, and a moment for a command that the same delay has only just let out, before the server is blamed.
-_SECOND_LOOK_S: Final = 0.005
+# A time-out is so many looks at the clock, between any two of which the loop has read what the sockets held. A loop
+# that is late looks late, and counts no more of its own delay as the server's silence than one of these parts.
+_LOOKS: Final = 5
+_LEAST_LOOK_S: Final = 0.001
 _NOT_READY: Final = object()
 
 
@@ -25,18 +26,20 @@ class Connection(asyncio.Protocol):
 
     All commands of one loop tick leave in one write. Replies are matched by position, so a call whose caller
     has left keeps its place and its reply is dropped. When the oldest call is overdue the server is taken to
-    hang: the connection is given up whole, since a later reply could no longer be trusted to be wanted.
+    hang: the connection is given up whole, since a later reply could no longer be trusted to be wanted. That is
+    after the time-out and at most a fifth of it more, however much longer our own loop was away.
     """
 
     __slots__ = (
         "_flush_due",
         "_gets",
+        "_look_every_s",
+        "_looks",
         "_loop",
         "_on_lost",
         "_outgoing",
         "_pending",
         "_reader",
-        "_second_look_at",
         "_timeout_s",
         "_timer",
         "_transport",
@@ -55,15 +58,16 @@ class Connection(asyncio.Protocol):
         """
         self._loop = loop
         self._timeout_s = timeout_s
+        self._look_every_s = max(timeout_s / _LOOKS, _LEAST_LOOK_S)
+        self._looks = 0
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=_NOT_READY)
         self._gets = self._reader.gets
-        self._pending: deque[tuple[asyncio.Future[object], float]] = deque()
+        self._pending: deque[tuple[asyncio.Future[object], int]] = deque()
         self._outgoing: list[bytes] = []
         self._flush_due = False
         self._timer: asyncio.TimerHandle | None = None
-        self._second_look_at: asyncio.Future[object] | None = None
         self.closed = False
 
     def send(self, packed: bytes) -> asyncio.Future[object]:
@@ -80,15 +84,16 @@ class Connection(asyncio.Protocol):
         if not self._flush_due:
             self._flush_due = True
             loop.call_soon(self._flush)
-        deadline = loop.time() + self._timeout_s
-        self._pending.append((future, deadline))
+        # One more than the time-out has: the first may come at once.
+        self._pending.append((future, self._looks + _LOOKS + 1))
         if self._timer is None:
-            self._timer = loop.call_at(deadline, self._look_for_overdue)
+            self._timer = loop.call_later(self._look_every_s, self._look_for_overdue)
         return future
 
     def hold_to(self, timeout_s: float) -> None:
         """Bound later calls by `timeout_s`. Only while nothing is waiting."""
         self._timeout_s = timeout_s
+        self._look_every_s = max(timeout_s / _LOOKS, _LEAST_LOOK_S)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -137,16 +142,13 @@ class Connection(asyncio.Protocol):
 
     def _look_for_overdue(self) -> None:
         self._timer = None
+        self._looks += 1
         if not self._pending:
             return
-        oldest, deadline = self._pending[0]
-        if self._loop.time() < deadline:
-            self._timer = self._loop.call_at(deadline, self._look_for_overdue)
-        elif self._second_look_at is not oldest:
-            self._second_look_at = oldest
-            self._timer = self._loop.call_later(_SECOND_LOOK_S, self._look_for_overdue)
-        else:
+        if self._looks >= self._pending[0][1]:
             self.fail(f"no answer within {self._timeout_s * 1000:.0f} ms", hung=True)
+        else:
+            self._timer = self._loop.call_later(self._look_every_s, self._look_for_overdue)
 
     def _end(self, reason: str) -> None:
         self.closed = True

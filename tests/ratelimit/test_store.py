@@ -5,6 +5,7 @@ import hashlib
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import uvloop
 
 from ratelimit.store.address import parse_address
 from ratelimit.store.errors import StoreFault, StoreRefused, StoreUnavailable
@@ -23,6 +25,7 @@ from tests.ratelimit.watching import SLACK_S, Watch, opened
 from tests.support.valkey import PrivateServer
 
 IMPATIENT_MS: Final = 60
+AWAY_TURNS: Final = 4
 
 
 def link_of(store: Store) -> Link:
@@ -151,6 +154,34 @@ async def test_hung_server(fragile_server: PrivateServer) -> None:
         await watch.until("down", "up")
         assert b"after" == await store.call("ECHO", "after")
     assert ["down", "up"] == watch.told
+
+
+def test_late_loop_is_no_hung_server(shared_server: PrivateServer) -> None:
+    """Where our own loop is away for longer than the time-out, turn after turn, an answer in time is read.
+
+    On the loop that serves: it looks at its timers before it reads.
+    """
+
+    async def calls() -> None:
+        loop = asyncio.get_running_loop()
+        watch = Watch()
+        away = 0
+
+        def stay_away() -> None:
+            nonlocal away
+            away += 1
+            time.sleep(1.6 * IMPATIENT_MS / 1000)
+            if away < AWAY_TURNS:
+                loop.call_soon(stay_away)
+
+        async with opened(shared_server.url, watch, IMPATIENT_MS) as store:
+            called = asyncio.ensure_future(store.call("BLPOP", "nothing", IMPATIENT_MS / 2000))
+            loop.call_soon(stay_away)
+            assert await called is None
+            assert away
+        assert [] == watch.told
+
+    uvloop.run(calls())
 
 
 async def test_log_in_leaves_no_timer(shared_server: PrivateServer) -> None:

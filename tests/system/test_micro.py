@@ -31,6 +31,7 @@ MICRO: Final = "upstream-micro"
 MICRO_USD: Final = 0.000003
 """11 and 7 tokens at 0.1 and 0.2 USD per million, rounded up."""
 STEPPER: Final = "test-key-stepper-abcdefgh"
+KEPT: Final = "test-key-kept-abcdefgh"
 _NUMBERS: Final = count(1)
 
 
@@ -57,7 +58,7 @@ def places(store: PrivateServer, tmp_path_factory: pytest.TempPathFactory) -> It
                     running(
                         tmp_path_factory.mktemp(name),
                         configuration(listener, store.url, kind),
-                        {"STEPPER": STEPPER},
+                        {"STEPPER": STEPPER, "KEPT": KEPT},
                     )
                 ),
                 listener,
@@ -90,9 +91,13 @@ def configuration(listener: socket.socket, store_url: str, classifier: dict[str,
             for tier, name in {"frugal": "small", "balanced": "middle", "premium": "large"}.items()
         },
         routing={"classifier": {"micro_timeout_ms": 5000, **classifier}},
-        customers=[{"id": "stepper", "limits": {"usd_total": 0.004, "requests_per_minute": 2}}],
+        customers=[
+            {"id": "stepper", "limits": {"usd_total": 0.004, "requests_per_minute": 2}},
+            {"id": "kept", "regions": ["EU"]},
+        ],
     )
-    made["keys"].append({"id": "stepper", "customer": "stepper", "secret": "env:STEPPER"})
+    for name in ("stepper", "kept"):
+        made["keys"].append({"id": name, "customer": name, "secret": f"env:{name.upper()}"})
     return made
 
 
@@ -334,6 +339,13 @@ async def test_dear_is_not_asked(places: dict[str, Site]) -> None:
 async def test_nobody_reads_a_prompt_whom_its_request_forbids(place: Site, wish: dict[str, Any]) -> None:
     async with place.upstream(answering(verdict())) as upstream:
         block = block_of(await ask(place, open_ask(), **wish))
+        assert 0 == calls(upstream.exchanges)
+    assert "default" == block["decision"]["source"]
+
+
+async def test_nobody_reads_a_prompt_outside_its_customers_regions(place: Site) -> None:
+    async with place.upstream(answering(verdict())) as upstream:
+        block = block_of(await ask(place, open_ask(), KEPT))
         assert 0 == calls(upstream.exchanges)
     assert "default" == block["decision"]["source"]
 

@@ -8,6 +8,7 @@ from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
 from proxy.routing.proof import chosen_of
+from proxy.routing.replay import InputsWriter
 from tests.proxy.admin.past import answered
 
 ATTEMPT = Attempt(Backend("p/m", "p", "m", Price(1_000_000, 2_000_000)), "m", None, ("named",))
@@ -43,7 +44,7 @@ def test_read_as_written() -> None:
     """All members, with what the choice was made of."""
     record = answered("req-1")
     assert record.plan is not None
-    found = read(written(record, "c0", 100.0))
+    found = read(written(record, "c0", InputsWriter(), 100.0))
     assert found is not None
     assert ("req-1", "acme", "key-1", "auto", "c0") == (
         found.request_id,
@@ -65,7 +66,7 @@ def test_a_departure_before_any_content() -> None:
     record = empty(plan=Plan(None, NAMED, (ATTEMPT,)), stream=True, outcome="client_gone", status=499)
     record.begin_try(ATTEMPT)
     record.end_try("client_gone", status=0, usage=Usage(5, 0, estimated=True))
-    found = read(written(record, "c0", 100.0))
+    found = read(written(record, "c0", InputsWriter(), 100.0))
     assert found is not None
     said, block = members_of(found), block_of(found)
     assert (True, None, None, "m", 5e-06) == tuple(
@@ -82,7 +83,7 @@ def test_a_question_of_our_own_that_led_nowhere() -> None:
     asked.begin_try(ATTEMPT)
     asked.end_try("ok", status=200, usage=Usage(5, 1))
     record.took(asked, "micro")
-    found = read(written(record, "c0", 100.0))
+    found = read(written(record, "c0", InputsWriter(), 100.0))
     assert found is not None
     said, block = members_of(found), block_of(found)
     assert (None, [], 7e-06) == (said["model"], said["provider_responses"], said["total_cost"])
@@ -128,6 +129,6 @@ def test_origins() -> None:
     ):
         record = answered("req-1")
         record.client_headers = [(b"host", b"x"), (b"referer", text)]
-        found = read(written(record, "c0", 100.0))
+        found = read(written(record, "c0", InputsWriter(), 100.0))
         assert found is not None
         assert origin == found.origin

@@ -471,6 +471,43 @@ def test_regions(region: Any, expected: list[str]) -> None:
     assert ("no_capable_backend", "headgate.region") == (refused.code, refused.param)
 
 
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        (None, ["eu/a", "ch/a"]),
+        ("EU", ["eu/a"]),
+        (["us", "ch"], ["ch/a"]),
+    ],
+)
+def test_a_customers_regions(wish: Any, expected: list[str]) -> None:
+    """They hold with and without a wish, for tiers and named models; a wish narrows them and never widens them."""
+    found = with_backends(
+        model("a", 1.0, "us", "eu", "ch", "silent"), {"region": "us"}, {"region": "EU"}, {"region": "ch"}, {}
+    )
+    catalogue = tier_of(found, strategy="order")
+    wishes = parse_wishes({"headgate": {"region": wish}})
+    for asked in ("balanced", "a"):
+        plan = planned(catalogue, asked, wishes=wishes, regions=("eu", "ch"))
+        assert expected == backends_of(plan)
+        said = {each["backend"]: each["reasons"] for each in explained(plan)["candidates"]}
+        assert (
+            ["is not known to be in `eu`, `ch`, the customer's `regions`"] == said["us/a"] == said["silent/a"]
+        )
+
+
+def test_a_wish_outside_a_customers_regions() -> None:
+    """The refusal names both; so does one where the customer's regions have no backend."""
+    found = with_backends(model("a", 1.0, "us", "eu"), {"region": "us"}, {"region": "eu"})
+    catalogue = tier_of(found)
+    refused = refusal(catalogue, wishes=parse_wishes({"headgate": {"region": "us"}}), regions=("eu", "ch"))
+    assert ("no_capable_backend", "headgate.region") == (refused.code, refused.param)
+    expected = "`headgate.region` asks for `us`, and the customer's `regions` allow `eu`, `ch` only"
+    assert expected == refused.message
+    refused = refusal(catalogue, regions=("ch",))
+    assert ("no_capable_backend", "model") == (refused.code, refused.param)
+    assert "us/a is not known to be in `ch`, the customer's `regions`" in refused.message
+
+
 def test_data_policies_and_quantizations() -> None:
     """What nobody said is not assumed."""
     catalogue = tier_of(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -70,6 +71,7 @@ def models(draw: st.DrawFn, name: str) -> Model:
             draw(st.none() | prices),
             data_policy=draw(st.sampled_from([None, "train", "no-train", "zdr"])),
             quantization=draw(st.sampled_from([None, "fp8", "int4"])),
+            region=draw(st.sampled_from([None, "eu", "US"])),
         )
         for provider in draw(st.lists(st.sampled_from(PROVIDERS), min_size=1, max_size=3, unique=True))
     )
@@ -115,6 +117,7 @@ def inputs(draw: st.DrawFn, catalogue: Catalogue) -> Inputs:
         needs=draw(st.frozensets(st.sampled_from(WORDS), max_size=2)),
         lacks=Lacks(draw(st.dictionaries(st.sampled_from(backends), st.just(("seed",)), max_size=2))),
         drops=Lacks(draw(st.dictionaries(st.sampled_from(backends), st.just(("user",)), max_size=2))),
+        regions=draw(st.sampled_from([(), ("eu",), ("eu", "us")])),
     )
     slugs = st.lists(st.sampled_from([*PROVIDERS, *backends]), max_size=2).map(tuple)
     wishes = Wishes(
@@ -129,6 +132,7 @@ def inputs(draw: st.DrawFn, catalogue: Catalogue) -> Inputs:
         pooled=draw(st.booleans()),
         no_training=draw(st.booleans()),
         quantizations=draw(st.sampled_from([(), ("fp8",), ("unknown", "int4")])),
+        regions=draw(st.sampled_from([(), ("us",)])),
         max_latency_s=draw(st.sampled_from([(), (("p50", 1.0),)])),
         max_cost_microusd=draw(st.none() | st.integers(0, 100_000)),
     )
@@ -173,8 +177,7 @@ def test_a_recorded_plan_is_made_again(data: st.DataObject) -> None:
         chosen = planned(catalogue, data.draw(inputs(catalogue)))
     except Unroutable:
         return
-    kept = plan_inputs_of(chosen)
-    assert kept is not None
+    kept = orjson.loads(orjson.dumps(plan_inputs_of(chosen)))
     again = planned(catalogue, plan_inputs_from_json(kept))
     assert (chosen.tier, chosen.attempts, chosen.raised) == (again.tier, again.attempts, again.raised)
 
@@ -203,6 +206,10 @@ def violations(catalogue: Catalogue, chosen: Plan, given_: Inputs) -> list[str]:
             "training": wishes.no_training and (backend.data_policy or "") not in NO_TRAINING,
             "quantization": bool(wishes.quantizations)
             and (backend.quantization or "unknown") not in wishes.quantizations,
+            "regions": any(
+                regions and (backend.region or "").lower() not in regions
+                for regions in (facts.regions, wishes.regions)
+            ),
             "dollars": snapshot.dollars and price is None,
             "max_price": any(
                 price is None

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.routing.catalogue.fingerprint import fingerprint
-from proxy.routing.policy import plan
+from proxy.routing.policy import Policy, plan
 from proxy.routing.proof import Chosen, chosen_from_json, chosen_of, differences
-from proxy.routing.replay import plan_inputs_from_json, plan_inputs_of
+from proxy.routing.replay import InputsWriter, plan_inputs_from_json, plan_inputs_of
+from proxy.routing.types import UNDECIDED, Facts
 from proxy.routing.wishes import Wishes
 from tests.proxy.routing.houses import met, model, planned, tier_of
 
@@ -52,6 +53,20 @@ def test_kept_inputs_give_the_plan_again(
     facts, wished, verdict, moment = plan_inputs_from_json(kept[0])
     again = plan(facts, wished, verdict, catalogue, moment)
     assert chosen_from_json(kept[1]) == chosen_of(again) == chosen_of(made)
+
+
+def test_one_writer_for_many_plans() -> None:
+    """What plans share is written once; another moment and other candidates are told apart from it."""
+    policy = Policy(tier_of(model("a", 1.0, quality=60), model("b", 2.0, quality=60)))
+    moments = [met(a={"attempts_7d": number}, b={"attempts_7d": 9}) for number in (1, 2, 3)]
+    writer = InputsWriter()
+    for snapshot in (*moments, *moments):
+        for asked in ("a", "balanced", "b"):
+            made = policy.plan(Facts(asked), Wishes(), UNDECIDED, snapshot)
+            alone = plan_inputs_of(made)
+            assert alone is not None
+            del alone["verdict"]
+            assert orjson.dumps(alone) == orjson.dumps(writer.of(made))
 
 
 def test_fingerprints() -> None:
