@@ -13,12 +13,13 @@ from proxy.admin.reading import read_body
 from proxy.exchange.arrival import Arrival
 from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
-from proxy.exchange.judging import Judge, shown_verdict
+from proxy.exchange.judging import Judge
 from proxy.exchange.micro_call import MicroCalls, Nobody, Terms
 from proxy.exchange.record import Record, Try
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.policy import mode_of
+from proxy.routing.verdicts import verdict_told
 from ratelimit.subjects.types import Subject
 
 ADMINISTRATOR: Final = "-administrator"
@@ -87,7 +88,7 @@ class ClassifyDesk:
                 self._metered(record.tries)
             verdict = said or verdict
         tier = entry(verdict, tiers, self._min_confidence).tier
-        return answer(request, shown_verdict(body.id, verdict, tier))
+        return answer(request, verdict_told(body.id, verdict, tier))
 
 
 async def _admitted(_: Bound) -> None:

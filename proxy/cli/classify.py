@@ -15,7 +15,7 @@ from classifiers.types import Ask
 from proxy.assembly.classifiers import own_rules
 from proxy.cli.api import DEFAULT_URL, Api, checked_key, checked_url
 from proxy.cli.configuration import read_or_exit
-from proxy.exchange.judging import shown_verdict
+from proxy.routing.verdicts import verdict_told
 from proxy.settings.schema import DEFAULT_MODES, Settings
 
 _COLUMNS: Final = ("id", "complexity", "task_type", "domain", "confidence", "source", "rule", "tier")
@@ -95,7 +95,7 @@ def _judged(config: Path | None, mode: str, *, scores: bool) -> Callable[[_Reque
     def row_of(request: _Request) -> Row:
         ask = looked_at(request.messages, len(request.tools))
         verdict = settled(cascade.judge(ask, thresholds))
-        row = shown_verdict(request.name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
+        row = verdict_told(request.name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
         return row | _scores(scorer, ask) if scores else row
 
     return row_of

@@ -104,20 +104,6 @@ def spoken(judged: Judged) -> Verdict:
     )
 
 
-def shown_verdict(name: str, verdict: Verdict | Judged, tier: str) -> dict[str, Any]:
-    """What administrators see of a verdict. `name`: the caller's own, of the request."""
-    return {
-        "id": name,
-        "complexity": verdict.complexity,
-        "task_type": verdict.task_type,
-        "domain": verdict.domain,
-        "confidence": verdict.confidence,
-        "source": verdict.source,
-        "rule": verdict.rule,
-        "tier": tier,
-    }
-
-
 def _messages(members: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     messages = members.get("messages")
     return messages if isinstance(messages, list) else ()

@@ -21,7 +21,7 @@ from ratelimit.subjects.types import Scope, Subject
 from tests.support.valkey import PrivateServer
 
 WAIT_S = 20.0
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1.0
 SMALL = Bound(10, 10, 10)
 
 
