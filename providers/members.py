@@ -1,6 +1,7 @@
 """Top-level members of a JSON object by position, so that a body can be edited without touching its other bytes."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -41,14 +42,10 @@ def locate(raw: bytes, parsed: Mapping[str, Any]) -> tuple[Member, ...]:
         DuplicateMember: a name occurs twice.
     """
     members: list[Member] = []
-    names: set[str] = set()
     position = raw.index(b"{") + 1
     while (match := _MEMBER.match(raw, position)) is not None:
         quoted, value, after = match.groups()
         name = orjson.loads(quoted) if b"\\" in quoted else quoted[1:-1].decode()
-        if name in names:
-            raise DuplicateMember(name)
-        names.add(name)
         if value is not None:
             value_start, value_end = match.span(2)
             position = match.end()
@@ -62,6 +59,9 @@ def locate(raw: bytes, parsed: Mapping[str, Any]) -> tuple[Member, ...]:
         members.append(Member(name, match.start(1), value_start, value_end))
         if after == b"}":
             break
+    if len(members) != len(parsed):
+        seen = Counter(member.name for member in members)
+        raise DuplicateMember(next(name for name, times in seen.items() if times > 1))
     return tuple(members)
 
 

@@ -201,9 +201,12 @@ class Dispatch:
 
         ends: list[Tail[Frame]] = []
         ending = await self._send(job, lane.provider, request, relay, stopped)
+        held = ends[-1].held
         if ending.gone:
             usage = ends[-1].usage or _estimate(job.request, reader.estimated_output_tokens())
             job.record.end_try("client_gone", status=200 if ending.committed else 0, usage=usage)
+        elif ending.error is None and held is not None:
+            job.record.finish = finish_of(held.members)
         return ending
 
     def _is_last(self, job: Job, attempt: Attempt) -> bool:
@@ -297,11 +300,10 @@ class Dispatch:
         )
 
     def _tail(self, job: Job, reader: Reader) -> Tail[Frame]:
+        # It must not refer to the tail, which keeps it: the whole request would wait for the garbage collector.
         def facts(reported: Usage | None, error: UpstreamError | None) -> Facts:
             usage = reported or _estimate(job.request, reader.estimated_output_tokens())
             if error is None:
-                held = tail.held
-                job.record.finish = finish_of(None if held is None else held.members)
                 job.record.end_try("ok", status=200, usage=usage)
             else:
                 job.record.fail_try(error, usage)
@@ -311,10 +313,7 @@ class Dispatch:
                 UPSTREAM[error.kind].status if error is not None else 200,
             )
 
-        tail: Tail[Frame] = Tail(
-            job.streaming_client.closer(), usage_wanted=job.request.usage_wanted, facts=facts
-        )
-        return tail
+        return Tail(job.streaming_client.closer(), usage_wanted=job.request.usage_wanted, facts=facts)
 
     def _on_commit(self, job: Job, way: Way) -> tuple[int, Headers]:
         job.record.first_content()

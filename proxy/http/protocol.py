@@ -45,10 +45,11 @@ class _Answer:
 
     The head waits for the first part of the body, so that both leave in one write: uvloop sends at each write, and
     a plain answer would cost two system calls and two packets. A head that stays alone leaves at the end of the turn.
-    Its names and values are our own and are not checked again. To uvicorn this is the response's transport.
+    Its names and values are our own and are not checked again. To uvicorn this is the response's transport, until all
+    is sent: then both are let go of, since what refers to itself waits for the garbage collector.
     """
 
-    __slots__ = ("_cycle", "_head", "_loop", "_send", "_transport")
+    __slots__ = ("_cycle", "_head", "_loop", "_send", "_transport", "_turn_ends")
 
     def __init__(
         self, cycle: RequestResponseCycle, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
@@ -58,11 +59,14 @@ class _Answer:
         self._transport = transport
         self._loop = loop
         self._head = b""
+        self._turn_ends = False
 
     def send(self, message: Any) -> Coroutine[Any, Any, None]:
         """ASGI's `send`."""
         if message["type"] == "http.response.start" and not self._cycle.response_started:
             return self._start(message["status"], message.get("headers", ()))
+        if not message.get("more_body"):
+            self._await_end_of_turn()
         return self._send(message)
 
     def write(self, data: bytes) -> None:
@@ -98,7 +102,20 @@ class _Answer:
             content.append(b"transfer-encoding: chunked\r\n")
         content.append(b"\r\n")
         self._head = b"".join(content)
-        self._loop.call_soon(self._flush)
+        self._await_end_of_turn()
+
+    def _await_end_of_turn(self) -> None:
+        if not self._turn_ends:
+            self._turn_ends = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_ends = False
+        self._flush()
+        cycle = self._cycle
+        if cycle.response_complete:
+            cycle.transport = self._transport
+            vars(cycle).pop("send", None)
 
     def _flush(self) -> None:
         if self._head:

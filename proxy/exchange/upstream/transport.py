@@ -203,7 +203,7 @@ class _Reading(asyncio.Protocol):
         self._pool = pool
         self._receiver: Receiver | None = receiver
         self._reused = wire.reused
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._head_seen = False
@@ -219,11 +219,12 @@ class _Reading(asyncio.Protocol):
     # The event loop calls these.
 
     def data_received(self, data: bytes) -> None:
-        if self._over:
+        parser = self._parser
+        if parser is None:
             return
         self._reused = False  # a byte came: whatever happens next is the provider's doing
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserError:
             self._problem = self._problem or "the provider's answer is not valid HTTP"
         receiver = self._receiver
@@ -266,6 +267,8 @@ class _Reading(asyncio.Protocol):
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        if self._parser is None:  # the receiver has cancelled
+            return
         status = self._parser.get_status_code()
         if status < 200:  # 100 and 103 announce an answer, they are none
             self._headers = []
@@ -286,7 +289,7 @@ class _Reading(asyncio.Protocol):
         self._parts.append(data)
 
     def on_message_complete(self) -> None:
-        if self._status >= 200:
+        if self._status >= 200 and self._parser is not None:
             self._complete = True
             self._keep_alive = self._parser.should_keep_alive()  # the parser forgets it right after
 
@@ -333,6 +336,7 @@ class _Reading(asyncio.Protocol):
 
     def _leave(self) -> Receiver | None:
         self._over = True
+        self._parser = None  # it refers to this object: else both would wait for the garbage collector
         if self._linger_timer is not None:
             self._linger_timer.cancel()
             self._linger_timer = None

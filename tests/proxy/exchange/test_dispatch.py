@@ -1,6 +1,7 @@
 """A plan is walked until one attempt answers: moving on, waiting, giving up, and what each attempt is billed."""
 
 import asyncio
+import gc
 from typing import Any
 
 import orjson
@@ -8,6 +9,8 @@ import pytest
 
 from providers.types import UpstreamError
 from proxy.exchange.dispatch import BACKOFF_S
+from proxy.exchange.relay.attempt import Attempt
+from proxy.exchange.tail import Tail
 from proxy.exchange.upstream.backends import Timeouts
 from tests.proxy.exchange.saying import Clock
 from tests.proxy.exchange.staging import (
@@ -52,6 +55,19 @@ async def test_a_stream(stage: Stage) -> None:
     assert 20 == scene.record.cost_microusd
     ((_, body, _, _),) = scene.wire.asked
     assert {"include_usage": True} == orjson.loads(body)["stream_options"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_nothing_waits_for_the_collector(stage: Stage, *, stream: bool) -> None:
+    """What an attempt was made of does not refer to itself, so that it is freed at once, the request with it."""
+    gc.collect()
+    gc.disable()
+    try:
+        await stage(Answer() if stream else Answer(PLAIN), stream=stream).run()
+        left = [type(each) for each in gc.get_objects() if isinstance(each, Tail | Attempt)]
+    finally:
+        gc.enable()
+    assert [] == left
 
 
 async def test_a_plain_answer(stage: Stage) -> None:
