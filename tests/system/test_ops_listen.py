@@ -78,7 +78,7 @@ def test_where_what_is_served(tmp_path: Path, workers: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_probes_while_saturated(tmp_path: Path, workers: int) -> None:
-    """With 64 connections that never rest, probes are answered within 100 ms (slack 900 ms; 4.9 s for one in ten)."""
+    """With 64 connections that never rest, half of the probes are answered within 100 ms, nine of ten with 900 ms of slack."""
     with place_with(tmp_path, workers) as (place, ops):
         until_ready(ops)
         with flooding(place.gateway.port, place.gateway.key, CONNECTIONS) as flood:
@@ -92,6 +92,7 @@ def test_probes_while_saturated(tmp_path: Path, workers: int) -> None:
             good, bad = flood.stop()
         assert (True, 0) == (good > CONNECTIONS, bad)
         print(f"probe: median {statistics.median(took_s) * 1000:.1f} ms, worst {max(took_s) * 1000:.1f} ms")  # noqa: T201 - figures to look at
+        assert statistics.median(took_s) < PROMISED_S
         assert sorted(took_s)[PROBES * 9 // 10] < PROMISED_S + SLACK_S
         assert max(took_s) < WORST_S
 
