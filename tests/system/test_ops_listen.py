@@ -78,7 +78,7 @@ def test_where_what_is_served(tmp_path: Path, workers: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_probes_while_saturated(tmp_path: Path, workers: int) -> None:
-    """With 64 connections that never rest, half of the probes are answered within 100 ms, nine of ten with 900 ms of slack."""
+    """With 64 connections that never rest: half of the probes within 100 ms, nine of ten with 900 ms of slack."""
     with place_with(tmp_path, workers) as (place, ops):
         until_ready(ops)
         with flooding(place.gateway.port, place.gateway.key, CONNECTIONS) as flood:
