@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS = true
 export UV_NATIVE_TLS = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-wheel test-clients check fmt soak bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
+.PHONY: help setup run test test-system test-wheel test-clients test-stores check fmt soak bench bench-limits record catalogue-rank catalogue-check train-classifier eval-routing image test-deploy test-pod clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,10 @@ test-wheel: .venv/.development ## the wheel, installed alone in a clean environm
 test-clients: .venv/.development ## foreign clients against a real gateway; fetches their packages (CLIENTS= narrows it)
 	UV=$(UV) $(BIN)/pytest $(CLIENTS) $(ARGS)
 
+test-stores: .venv/.development ## limits on a cluster, and with REDIS_SERVER=/usr/bin/redis-server on that server
+	HEADGATE_TEST_STORE=cluster $(BIN)/pytest tests/ratelimit $(ARGS)
+	$(if $(REDIS_SERVER),HEADGATE_TEST_REDIS_SERVER=$(REDIS_SERVER) $(BIN)/pytest tests/ratelimit tests/system/test_limits_stores.py tests/system/test_budget_race.py tests/system/test_pains_limits.py $(ARGS))
+
 check: .venv/.development ## format, lint, types, import contracts; no tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -67,10 +71,11 @@ fmt: .venv/.development ## format and repair what can be repaired
 bench: .venv/.development ## CPU per request and per chunk beside a reference relay, in one run
 	$(BIN)/python -m tests.bench.run $(ARGS)
 
-bench-limits: .venv/.development ## what limits cost: CPU per request, memory of 100,000 keys, times while the store is away
+bench-limits: .venv/.development ## what limits cost: CPU per request, memory of 100,000 keys, times while the store is away, usage of 100,000 customers
 	$(BIN)/python -m tests.bench.limits.cpu
 	$(BIN)/python -m tests.bench.limits.keys
 	$(BIN)/python -m tests.bench.limits.faults
+	$(BIN)/python -m tests.bench.limits.usage
 
 # One thread: sums in one order, so the same rows give the same bytes.
 .venv/.fitting: uv.lock pyproject.toml | .venv/.development

@@ -5,32 +5,30 @@ characters, the others in words. Nothing is lower-cased by locale, so the same t
 """
 
 import re
-import unicodedata
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import add
 from typing import Final
 
 from classifiers.lexicon import KNOWN, LEXICON
+from classifiers.linear import Literals
+from classifiers.spelling import Spelled, spelled, tokens
 from classifiers.types import Ask
 
-# Latin words, numbers, scripts without spaces, scripts whose vowels are marks, other words, single signs.
-_TOKEN: Final = re.compile(
-    r"[a-zà-öø-ɏḀ-ỿ]+|[0-9]+|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|"
-    r"[\u0900-\u0963\u0966-\u0dff]+|[^\W\d_]+|[^\w\s]"
-)
-# Full-width forms, ligatures, letters of formulas: the same letters in other dress.
-_FOLDABLE: Final = re.compile("[\u00a0\u2000-\u200a\u3000\uf900-\uffef\U0001d400-\U0001d7ff]")
-_CODE_SIGNS: Final = "{;_=<[#`"
-_MATH_SIGN: Final = re.compile(r"[\\^$∑∫√≤≥≠→∀∃∈⊂∞±×÷π]")
-_COMMA: Final = re.compile("[,，、،]")
-_FULL_STOP: Final = re.compile("[。！？؟।]")
+_CODE_SIGNS: Final = frozenset("{;_=<[#`")
+_MATH_SIGNS: Final = frozenset("\\^$∑∫√≤≥≠→∀∃∈⊂∞±×÷")
+_MATH_LETTER: Final = "π"
+_COMMAS: Final = frozenset(",，、،")
+_FULL_STOPS: Final = frozenset("。！？؟।")
 _SCRIPTED: Final = re.compile("[\u0370-\u0dff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _SENTENCE_ENDS: Final = (". ", "? ", "! ", ".\n", "?\n")
 _OPTIONS: Final = tuple((f"\n{letter}.", f"\n{letter})", f"\n({letter})") for letter in "ABCDEFGHIJ")
 _SECOND_OPTION: Final = ("\nB", "\n(B")
 _BULLETS: Final = ("\n- ", "\n* ", "\n• ", "\n0. ", "\n0) ")
 _STEM_CHARS: Final = 5
+_NOTHING: Final[frozenset[str]] = frozenset()
 _MOST_TOKENS: Final = 400
 _HEAD_TOKENS: Final = 280
 _OTHER_SCRIPTS: Final = "\u0370"
@@ -45,71 +43,53 @@ _SCRIPTS: Final = (
     ("thai", "\u0e00", "\u0e7f"),
     ("greek", "\u0370", "\u03ff"),
 )
+_PIECE_SIGNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Names of what was found. `words` weigh less the more there are; `forms` weigh the same at any length."""
+    """Names of what was found. `words` weigh less the more there are; `forms` weigh the same at any length.
 
-    words: frozenset[str]
+    Attributes:
+        words: each at least once.
+        runs: of scripts without spaces, a line each. Their `pieces` are words, too, but few are ever looked for.
+        forms: each once.
+        material: words of what the ask points at.
+    """
+
+    words: list[str]
+    runs: str
     forms: tuple[str, ...]
-    material: frozenset[str]  # words of what the ask points at
+    material: AbstractSet[str]
 
 
 def features(ask: Ask) -> Features:
     """What the scorer sees of `ask`. Bounded by the bound of the ask."""
-    text = _folded(ask.text)
-    tokens = _TOKEN.findall(text)
-    if len(tokens) > _MOST_TOKENS:
-        tokens = tokens[:_HEAD_TOKENS] + tokens[_HEAD_TOKENS - _MOST_TOKENS :]
-    words, named = _words(tokens, plain=text.isascii())
-    material = _TOKEN.findall(_folded(ask.material)) if ask.material else ()
-    return Features(frozenset(words), (*_forms(ask.text, text, tokens), *_fields(named)), frozenset(material))
+    text = spelled(ask.text)
+    read = tokens(text)
+    if len(read) > _MOST_TOKENS:
+        read = read[:_HEAD_TOKENS] + read[_HEAD_TOKENS - _MOST_TOKENS :]
+    distinct = set(read)
+    others = [] if text.text.isascii() else [token for token in distinct if token >= _OTHER_SCRIPTS]
+    runs = list(filter(_unspaced, others))
+    words = [*distinct, *_stems(distinct, others), *["$" + run[-2:] for run in runs]]
+    named = KNOWN.intersection(words)
+    lines = "\n".join(runs)
+    if runs:
+        named = named.union(_KNOWN_PIECES(lines))
+    words.extend(map(" ".join, pairwise(read)))
+    words.extend(_first(read))
+    material = frozenset(tokens(spelled(ask.material))) if ask.material else _NOTHING
+    return Features(words, lines, (*_forms(ask.text, text, read), *_fields(named)), material)
 
 
-def _folded(text: str) -> str:
-    if not text.isascii() and _FOLDABLE.search(text) is not None:
-        text = unicodedata.normalize("NFKC", text)
-    text = text.lower()
-    for digit in "123456789":  # numbers are alike; how many digits they have stays
-        text = text.replace(digit, "0")
-    return text
-
-
-def _words(tokens: list[str], *, plain: bool) -> tuple[set[str], set[str]]:
-    """Words, the stems of long ones, and pairs; runs of unspaced script also as pieces of one to three signs.
-
-    `plain` text is ASCII and needs no second look. Also those of them that name a field.
-    """
-    found = set(tokens)
-    others = [] if plain else [token for token in found if token >= _OTHER_SCRIPTS]
-    found.update([token[:_STEM_CHARS] + "-" for token in found if len(token) > _STEM_CHARS])
-    for token in others:
-        if _unspaced(token):
-            _grams(token, found)
-            found.add("$" + token[-2:])
-        elif len(token) > 2:  # Hangul and Devanagari say much in two signs, Arabic begins with its article
-            stem = token.removeprefix("ال")
-            found.add(stem[:2] + "-")
-            found.add(stem[:4] + "-")
-    named = found & KNOWN
-    found.update(map(" ".join, pairwise(tokens)))
-    _first(tokens, found)
-    return found, named
-
-
-def _fields(named: set[str]) -> list[str]:
-    """Which fields the words name, once and several times over."""
-    counts = Counter([field for word in named for field in LEXICON[word]])
-    return [f"@{field}{min(count, 4)}" for field, count in counts.items()] + [f"@{field}" for field in counts]
-
-
-def _first(tokens: list[str], found: set[str]) -> None:
-    """How a request begins says most about it."""
-    if tokens:
-        first = tokens[0][:2] if _unspaced(tokens[0]) else tokens[0]
-        found.add("^" + first)
-        found.add("^" + first + " " + (tokens[1] if len(tokens) > 1 else "$"))
+def pieces(runs: str) -> set[str]:
+    """What `runs` of a script without spaces are read in: each sign, and each two and three neighbours."""
+    found: set[str] = set()
+    for run in runs.split("\n"):
+        pairs = list(map(add, run, run[1:]))
+        found.update(run, pairs, map(add, pairs, run[2:]))
+    return found
 
 
 def _unspaced(token: str) -> bool:
@@ -117,16 +97,43 @@ def _unspaced(token: str) -> bool:
     return "\u0e00" <= first <= "\u0e7f" or "\u3040" <= first <= "\u30ff" or "\u3400" <= first <= "\u9fff"
 
 
-def _grams(run: str, found: set[str]) -> None:
-    found.update(run)
-    found.update(map("".join, pairwise(run)))
-    found.update([run[at : at + 3] for at in range(len(run) - 2)])
+def is_piece(name: str) -> bool:
+    """Whether a word may be one of `pieces`."""
+    return 0 < len(name) <= _PIECE_SIGNS and all(map(_unspaced, name))
 
 
-def _forms(raw: str, text: str, tokens: list[str]) -> tuple[str, ...]:
+_KNOWN_PIECES: Final = Literals(filter(is_piece, sorted(KNOWN)))
+
+
+def _stems(distinct: AbstractSet[str], others: list[str]) -> list[str]:
+    """What words begin with. Hangul and Devanagari say much in two signs, Arabic begins with its article."""
+    found = [word[:_STEM_CHARS] + "-" for word in distinct if len(word) > _STEM_CHARS]
+    if others:
+        bare = [word.removeprefix("ال") for word in others if len(word) > 2 and not _unspaced(word)]
+        found += [word[:2] + "-" for word in bare]
+        found += [word[:4] + "-" for word in bare]
+    return found
+
+
+def _fields(named: AbstractSet[str]) -> list[str]:
+    """Which fields the words name, once and several times over."""
+    counts = Counter([field for word in named for field in LEXICON[word]])
+    return [f"@{field}{min(count, 4)}" for field, count in counts.items()] + [f"@{field}" for field in counts]
+
+
+def _first(read: list[str]) -> tuple[str, ...]:
+    """How a request begins says most about it."""
+    if not read:
+        return ()
+    first = read[0][:2] if _unspaced(read[0]) else read[0]
+    return ("^" + first, "^" + first + " " + (read[1] if len(read) > 1 else "$"))
+
+
+def _forms(raw: str, of: Spelled, read: list[str]) -> tuple[str, ...]:
     """Length, layout and density of signs, each as one of a few steps. Counting is left to `str.count`."""
-    chars, count, plain = len(text), len(tokens) or 1, text.isascii()
-    unspaced = not plain and any(map(_unspaced, tokens[:20]))
+    text, signs = of
+    chars, count, plain = len(text), len(read) or 1, text.isascii()
+    unspaced = not plain and any(map(_unspaced, read[:20]))
     # Signs of unspaced scripts say about as much as three letters.
     length = 3 * chars if unspaced else chars
     words = text.count(" ") + text.count("\n") + 1
@@ -136,10 +143,10 @@ def _forms(raw: str, text: str, tokens: list[str]) -> tuple[str, ...]:
         if lined and any(mark in raw for mark in _SECOND_OPTION)
         else 0
     )
-    code = sum(map(text.count, _CODE_SIGNS))
-    math = sum(map(text.count, "\\^$")) if plain else len(_MATH_SIGN.findall(text))
-    commas = text.count(",") if plain else len(_COMMA.findall(text))
-    sentences = sum(map(text.count, _SENTENCE_ENDS)) + (0 if plain else len(_FULL_STOP.findall(text)))
+    code = sum(map(text.count, signs & _CODE_SIGNS))
+    math = sum(map(text.count, signs & _MATH_SIGNS)) + (0 if plain else text.count(_MATH_LETTER))
+    commas = sum(map(text.count, signs & _COMMAS))
+    sentences = sum(map(text.count, _SENTENCE_ENDS)) + sum(map(text.count, signs & _FULL_STOPS))
     digits = text.count("0")
     return (
         f"#chars{length.bit_length()}",

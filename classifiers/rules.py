@@ -1,4 +1,4 @@
-"""Rules: a table of patterns, matched in one pass of linear time. They decide only when they agree."""
+"""Rules: a table of patterns, matched in linear time. They decide only when they agree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from typing import Final
 
 import re2
 
-from classifiers.rules_table import RULES, Rule
-from classifiers.types import GENERAL, TASK_TYPES, Ask, Complexity, TaskType, Verdict
+from classifiers.rules_table import RULES
+from classifiers.types import GENERAL, TASK_TYPES, Ask, Complexity, Rule, TaskType, Verdict
 
 # A pattern an operator writes may not take more memory than this when compiled.
 _MOST_PROGRAM_BYTES: Final = 8 << 20
+# More patterns than these in one pass, and its automaton outgrows that memory and is built again and again.
+_MOST_TOGETHER: Final = 8
 _SHORT_CHARS: Final = 240
 
 
@@ -23,7 +25,20 @@ class BadPattern(Exception):
 
 
 class _Patterns:
-    """Some rules' patterns, searched for in one pass."""
+    """Some rules' patterns, searched for in as few passes as pay."""
+
+    def __init__(self, rules: Sequence[Rule], places: Sequence[int]) -> None:
+        self._passes: Final = [
+            _Pass(rules, places[at : at + _MOST_TOGETHER]) for at in range(0, len(places), _MOST_TOGETHER)
+        ]
+
+    def found(self, text: str) -> list[int]:
+        """Places of the rules whose patterns occur, in their order."""
+        return [place for each in self._passes for place in each.found(text)]
+
+
+class _Pass:
+    """At most _MOST_TOGETHER rules' patterns, searched for in one pass."""
 
     def __init__(self, rules: Sequence[Rule], places: Sequence[int]) -> None:
         self._places: Final = tuple(places)
@@ -34,14 +49,13 @@ class _Patterns:
             except re2.error as error:
                 raise BadPattern(rules[place].name, str(error)) from error
         try:
-            if self._places:
-                self._set.Compile()
+            self._set.Compile()
         except re2.error as error:
             raise BadPattern("", "all patterns together need too much memory") from error
 
     def found(self, text: str) -> list[int]:
         """Places of the rules whose patterns occur, in their order."""
-        return sorted(self._places[at] for at in self._set.Match(text) or ()) if self._places else []
+        return sorted(self._places[at] for at in self._set.Match(text) or ())
 
 
 class Rules:

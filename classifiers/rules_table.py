@@ -5,50 +5,16 @@ see the ask without its courtesies, case ignored. RE2's `\\b` knows ASCII only: 
 (no letter) or nothing. A form that is right less than 19 times in 20 on labelled requests belongs to the scorer.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from classifiers.types import GENERAL, Complexity, TaskType
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One form of request. It speaks only within its bounds, and only `unless` does not match."""
-
-    name: str
-    pattern: str
-    complexity: Complexity
-    task_type: TaskType
-    domain: str = GENERAL
-    examples: tuple[str, ...] = ()
-    why: str = ""
-    unless: str = ""
-    most_chars: int = 2_000  # of the ask
-    least_message_chars: int = 0  # of the message with all that was pasted
-    confidence: float = 0.97
-
-
-# Words after which a short question is no longer an easy one.
-_HARD: Final = (
-    r"\b(?:differences?|differ|compare|versus|vs\.?|best|better|worst|optimal|way to|ways to|how to|why|"
-    r"prove|proof|derive|impact|effect|"
-    r"implications?|trade-?offs?|role of|relationship|probability|integral|derivative|gradient|solution|"
-    r"solve|roots?|limit of|value of|"
-    r"equation|sum of|product of|last digit|remainder|perimeter|answer|next number|code|output of|"
-    r"design|architecture|root cause|wrong)\b"
-    r"|区别|差异|为什么|最好|如何|違い|なぜ|차이|왜|diferencia|diferença|différence|unterschied|разниц|"
-    r"отлич|почему|الفرق|"
-    r"لماذا|अंतर|क्यों"
-    r"|[=^∫∑√\\{}<>]|\n|[0-9] ?[-+*/%] ?[0-9]|[?？].+[?？]"
-)
-_THING: Final = (
-    r"(?:an? |the |un[ea]? |l[ae]s? |el |los |ein(?:e|en)? |der |die |das |o |a |os |as |um(?:a)? )?"
-)
+from classifiers.rules_abroad import ABROAD
+from classifiers.rules_words import HARD, LANGUAGE, THING
+from classifiers.types import Rule
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "greeting",
-        r"^\W*(?:hi|hello|hey|hiya|yo|good (?:morning|afternoon|evening|night)|thanks?|thank you|ok(?:ay)?|"
+        r"^\PL*(?:hi|hello|hey|hiya|yo|good (?:morning|afternoon|evening|night)|thanks?|thank you|ok(?:ay)?|"
         r"yes|no|bye|help|test|"
         r"hola|gracias|ayuda|adi[oó]s|oi|ol[áa]|obrigad[oa]|ajuda|bonjour|salut|merci|aide|hallo|danke|"
         r"hilfe|guten (?:tag|morgen|abend)|"
@@ -56,7 +22,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"ありがとう|助けて|おはよう|"
         r"안녕하세요|안녕|감사합니다|도와주세요|مرحبا|شكرا|مساعدة|السلام عليكم|नमस्ते|धन्यवाद|"
         r"मदद)(?: (?:there|all|everyone|"
-        r"again|you))?\W*$",
+        r"again|you))?\PL*$",
         "simple",
         "other",
         examples=("Hello!", "hey there", "谢谢", "Привет", "안녕하세요", "مساعدة", "¡Gracias!"),
@@ -77,13 +43,13 @@ RULES: Final[tuple[Rule, ...]] = (
         "explanation",
         examples=("Who wrote Hamlet?", "What is the capital of Australia?", "When did World War II end?"),
         why="one fact, one line",
-        unless=_HARD,
+        unless=HARD,
         most_chars=72,
     ),
     Rule(
         "short-definition",
-        rf"^(?:what(?:'s| is| are| was) {_THING}\S+(?: \S+){{0,4}}\??|"
-        rf"what does {_THING}\S+(?: \S+){{0,3}} (?:mean|stand for)\??|"
+        rf"^(?:what(?:'s| is| are| was) {THING}\S+(?: \S+){{0,4}}\??|"
+        rf"what does {THING}\S+(?: \S+){{0,3}} (?:mean|stand for)\??|"
         r"(?:define|definition of|meaning of) \S+(?: \S+){0,4}[.?]?)$",
         "simple",
         "explanation",
@@ -94,7 +60,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "what's recursion",
         ),
         why="one term, one paragraph",
-        unless=_HARD,
+        unless=HARD,
         most_chars=64,
     ),
     Rule(
@@ -113,7 +79,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "API가 뭐야?",
         ),
         why="one term, one paragraph; no spaces to count, so the term is bounded in characters",
-        unless=_HARD,
+        unless=HARD,
         most_chars=40,
     ),
     Rule(
@@ -121,7 +87,7 @@ RULES: Final[tuple[Rule, ...]] = (
         rf"^(?:¿?qu[ée] (?:es|son|significa) |qu'est-ce qu(?:e|'un(?:e)?) |c'est quoi |que signifie |"
         rf"was (?:ist|sind|bedeutet|hei[sß]+t) |"
         rf"(?:o )?que (?:é|são|significa) |что (?:такое|значит|означает) |ما (?:هو|هي|معنى|هى) |definiere |"
-        rf"define |définis |определи ){_THING}\S+(?: \S+){{0,4}}[?؟.]?$"
+        rf"define |définis |определи ){THING}\S+(?: \S+){{0,4}}[?؟.]?$"
         r"|^..+ (?:क्या (?:है|हैं|होता है|होती है)|का (?:मतलब|अर्थ) क्या है)[?।]?$",
         "simple",
         "explanation",
@@ -135,13 +101,14 @@ RULES: Final[tuple[Rule, ...]] = (
             "API क्या है?",
         ),
         why="one term, one paragraph",
-        unless=_HARD,
+        unless=HARD,
         most_chars=70,
     ),
     Rule(
         "short-translation",
         r"^(?:how do (?:you|i) say|translate|traduce|traduis|traduza|traduzir|übersetze|переведи(?:те)?|"
-        r"ترجم|अनुवाद)\W{1,3}.+\W{1,3}(?:(?:in)?to|in|al?|en|em|para(?: o)?|ins?|auf|на|إلى) ?\w+\W*$"
+        r"ترجم)[\s'\"“”«»:]{1,3}.+[\s'\"“”«»]{1,3}(?:(?:in)?to|in|al?|en|em|para(?: o)?|ins?|auf|на|إلى) "
+        rf"{LANGUAGE}[\s.!?؟]*$"
         r"|^\W{0,2}.+\W{0,2}(?:用.+怎么说|怎么翻译|(?:を|は).+語(?:に翻訳|で(?:何|なん)).*|"
         r"을? .+어로 (?:번역|뭐).*)[？?。]*$|^(?:把|"
         r"将)?.{0,3}['\"“「].+['\"”」].{0,3}(?:翻译成|译成).+$",
@@ -154,7 +121,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "How do you say good morning in German?",
         ),
         why="a phrase, not a document",
-        unless=r"\b(?:sql|code|function|query|script|regex|python|javascript|java|json|html|css|c\+\+|rust|datalog)\b",
+        unless=r"\b(?:sql|code|function|query|script|regex|python|javascript|java|json|html|css"
+        r"|c\+\+|rust|datalog)\b",
         most_chars=90,
     ),
     Rule(
@@ -169,10 +137,13 @@ RULES: Final[tuple[Rule, ...]] = (
         examples=(
             "Write a commit message for this diff",
             "Suggest a conventional commit message",
+            "Write a commit message for a change that bumps the linter version",
             "コミットメッセージを書いて",
         ),
         why="a summary of a diff in one line",
-        unless=r"\b(?:tool|script|linter|hook|parser|bot|app|program|generator|that (?:reads|checks|generates))\b",
+        unless=r"(?:message|msg|title)s? (?:tool|script|linter|hook|parser|bot|app|program|generator"
+        r"|checker|validator)\b|"
+        r"\bthat (?:reads|checks|generates)\b",
         most_chars=200,
     ),
     Rule(
@@ -186,8 +157,34 @@ RULES: Final[tuple[Rule, ...]] = (
         "code",
         examples=("Write a changelog entry for this release", "Generate release notes from these commits"),
         why="lists what is there",
-        unless=r"\b(?:tool|script|program|app|system|parser|workflow|pipeline|that (?:reads|parses|generates))\b",
+        unless=r"\b(?:tool|script|program|app|system|parser|workflow|pipeline|that (?:reads|parses"
+        r"|generates))\b",
         most_chars=200,
+    ),
+    Rule(
+        "one-word",
+        r"^(?:(?:give me|tell me|find|name|suggest|what(?:'s| is)|what are) )?(?:an? |the |some "
+        r"|another |one |two |three )?"
+        r"(?:synonyms?|antonyms?|opposite|plural(?: form)?|past tense|abbreviation|rhymes?) (?:for"
+        r"|of|to|with) "
+        r"(?:the word )?\S+(?: \S+)?[?.]?$",
+        "simple",
+        "other",
+        "writing",
+        examples=("Give me a synonym for happy", "Name two synonyms for fast"),
+        why="one word is asked for",
+        unless=HARD,
+        most_chars=60,
+    ),
+    Rule(
+        "unit-conversion",
+        r"^(?:(?:convert|what(?:'s| is)) )?[0-9][0-9.,]* ?[a-z°]{1,14} (?:in|to|into) [a-z°]{1,14}[?.]?$",
+        "simple",
+        "other",
+        "math",
+        examples=("Convert 5 miles to km", "20 C in F?"),
+        why="one factor",
+        most_chars=48,
     ),
     Rule(
         "single-line",
@@ -233,8 +230,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "small-repair",
         (
             r"^(?:fix|correct)\W+(?:the |this |any |all |my )*(?:typos?|spelling|grammar|punctuation|"
-            r"indentation|capitali[sz]ation)\b|^rename (?:the )?(?:variable|function|file|class|"
-            r"method) \S+ (?:to|as) \S+$"
+            r"indentation|capitali[sz]ation)\b|^rename (?:(?:the|this|my) )?(?:variable|function|file|class|"
+            r"method)(?: \S+)? (?:to|as) \S+$"
         ),
         "simple",
         "other",
@@ -243,6 +240,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "Fix the typos in this sentence",
             "Correct the grammar: he go home",
             "Rename the variable x to total",
+            "Rename this function to load_users",
         ),
         why="changes no meaning",
         most_chars=240,
@@ -250,7 +248,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "whole-codebase",
         (
-            r"(?:^|\PL)(?:refactor|migrate|port|rewrite|restructure|moderni[sz]e|replace|convert|upgrade|rename|"
+            r"(?:^|\PL)(?:refactor|migrate|port|rewrite|restructure|moderni[sz]e|replace|convert"
+            r"|upgrade|rename|"
             r"untangle)\PL.*\b(?:across|throughout|in|of|over) (?:the |our |my |this |an? )?(?:entire |"
             r"whole |full |large |legacy |complete )*(?:code ?base|repo(?:sitory)?|monorepo|mono-repo)\b"
         ),
@@ -307,7 +306,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "proof",
         r"^(?:(?:using|by|via|from|with) [^.]{3,80}, )?(?:formally |rigorously |mathematically )?(?:prove|"
-        r"disprove|show that|show rigorously|derive)\PL........+|^(?:demuestra|demuestre|demostrar|prueba que|"
+        r"disprove|show that|show rigorously|derive)\PL........+|^(?:demuestra|demuestre|demostrar"
+        r"|prueba que|"
         r"démontre[rz]?|prouve[rz]?|montre[rz]? que|beweise|zeige|zeigen sie|prove que|demonstre|deriv[ae]|"
         r"докажи(?:те)?|доказать|выведи(?:те)?|أثبت|برهن|إثبت|leite)\PL........+"
         r"|^(?:请|試)?(?:证明|證明|推导|推導)....+|....+(?:证明|證明)[。.]?$|....+(?:を)?(?:証明|"
@@ -344,7 +344,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "distributed-implementation",
         (
-            r"^(?:implement|build|create|develop|engineer|implementa|implementiere|implémente[rz]?|implemente|"
+            r"^(?:implement|build|create|develop|engineer|implementa|implementiere|implémente[rz]?"
+            r"|implemente|"
             r"реализуй(?:те)?|实现|構築|구현) .*\b(?:distributed|fault[- ]tolerant|multi-tenant|multi-region|"
             r"lock-free|consensus|raft|paxos|crdt|end-to-end|event-sourced|real-time|high-availability|"
             r"transactional)\b.*(?:,|\bwith\b)"
@@ -380,7 +381,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "debugging-large-context",
         (
-            r"\b(?:debug|root cause|memory leak|race condition|deadlock|segfault|segmentation fault|heisenbug|"
+            r"\b(?:debug|root cause|memory leak|race condition|deadlock|segfault|segmentation fault"
+            r"|heisenbug|"
             r"intermittent\w*|stack ?trace|traceback|crash(?:es|ing)?)\b|调试|根本原因|デバッグ|原因|디버그|원인"
         ),
         "complex",
@@ -390,4 +392,5 @@ RULES: Final[tuple[Rule, ...]] = (
         why="the fault may lie anywhere in what was pasted",
         least_message_chars=12_000,
     ),
+    *ABROAD,
 )

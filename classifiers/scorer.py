@@ -17,7 +17,8 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Final
 
-from classifiers.features import features
+from classifiers.features import features, is_piece
+from classifiers.linear import Literals
 from classifiers.types import COMPLEXITIES, GENERAL, TASK_TYPES, Ask, Complexity, TaskType
 from classifiers.weights_file import Block, Weights, from_bytes
 
@@ -51,9 +52,11 @@ class _Table:
     names: frozenset[str]
     scales: tuple[float, ...]
 
-    def sums(self, found: Iterable[str], unpack: Callable[[int], Sequence[int]]) -> tuple[int, Sequence[int]]:
-        """How many of `found` are known, and the sum of their bytes per output."""
-        known = self.names.intersection(found)
+    def sums(
+        self, found: Iterable[str], pieces: Iterable[str], unpack: Callable[[int], Sequence[int]]
+    ) -> tuple[int, Sequence[int]]:
+        """How many of `found` are known, and the sum of their bytes per output. `pieces` are known."""
+        known = self.names.intersection(found).union(pieces)
         return len(known), unpack(sum(map(self.rows.__getitem__, known)))
 
 
@@ -63,6 +66,7 @@ class Scorer:
     def __init__(self, weights: Weights) -> None:
         self._weights: Final = weights
         self._words: Final = _table(weights.blocks["words"])
+        self._pieces: Final = Literals(filter(is_piece, weights.blocks["words"].names))
         self._forms: Final = _table(weights.blocks["forms"])
         self._material: Final = _table(weights.blocks["material"])
         self._heads: Final = _heads(weights.outputs)
@@ -72,8 +76,9 @@ class Scorer:
     def logits(self, ask: Ask) -> tuple[list[float], int]:
         """One number per output, and how many words of the ask are known."""
         seen = features(ask)
-        known, words = self._words.sums(seen.words, self._unpack)
-        forms_known, forms = self._forms.sums(seen.forms, self._unpack)
+        pieces = self._pieces(seen.runs) if seen.runs else ()
+        known, words = self._words.sums(seen.words, pieces, self._unpack)
+        forms_known, forms = self._forms.sums(seen.forms, (), self._unpack)
         share = 1.0 / math.sqrt(known) if known else 0.0
         zero, forms_zero = _ZERO * known, _ZERO * forms_known
         values = [
@@ -83,7 +88,7 @@ class Scorer:
             )
         ]
         if seen.material:
-            count, sums = self._material.sums(seen.material, self._unpack)
+            count, sums = self._material.sums(seen.material, (), self._unpack)
             part = 1.0 / math.sqrt(count) if count else 0.0
             for at, (lane, scale) in enumerate(zip(sums, self._material.scales, strict=True)):
                 values[at] += (lane - _ZERO * count) * scale * part
@@ -101,19 +106,26 @@ class Scorer:
         mixed = [exam * closed + (1.0 - exam) * open_ for closed, open_ in zip(outcome, form, strict=True)]
         chosen = max(range(3), key=lambda at: mixed[at] * CAUTION[at])
         kind = calibration_kind(COMPLEXITIES[chosen], exam=exam > 0.5)
-        tasks = self._softmax(logits, "task_type")
-        domains = self._softmax(logits, "domain")
-        best = max(range(len(domains)), key=domains.__getitem__)
+        first, last = self._heads["task_type"]
+        tasks = logits[first:last]
+        domain = self._most_probable_domain(logits)
         return Opinion(
             COMPLEXITIES[chosen],
             _interpolated(self._weights.calibration.get(kind, ()), mixed[chosen]),
             sum(mixed[chosen + 1 :]),
-            TASK_TYPES[max(range(len(tasks)), key=tasks.__getitem__)],
-            self._domains[best] if domains[best] >= _LEAST_DOMAIN else GENERAL,
+            TASK_TYPES[tasks.index(max(tasks))],
+            domain,
             exam > 0.5,
             self._difficulty(logits[self._heads["gain"][0]]),
             (mixed[0], mixed[1], mixed[2]),
         )
+
+    def _most_probable_domain(self, logits: Sequence[float]) -> str:
+        first, last = self._heads["domain"]
+        own = logits[first:last]
+        top = max(own)
+        share = 1.0 / sum([math.exp(value - top) for value in own])
+        return self._domains[own.index(top)] if share >= _LEAST_DOMAIN else GENERAL
 
     def _difficulty(self, gain: float) -> float:
         quantiles = self._weights.gain_quantiles

@@ -55,3 +55,20 @@ class Undecided:
     """Rules and scorer do not know enough: ask a micro-classifier. `fallback` stands if none answers."""
 
     fallback: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One form of request. It speaks only within its bounds, and only `unless` does not match."""
+
+    name: str
+    pattern: str
+    complexity: Complexity
+    task_type: TaskType
+    domain: str = GENERAL
+    examples: tuple[str, ...] = ()
+    why: str = ""
+    unless: str = ""
+    most_chars: int = 2_000  # of the ask
+    least_message_chars: int = 0  # of the message with all that was pasted
+    confidence: float = 0.97

@@ -5,9 +5,8 @@ disagree, the recording was followed.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final, Literal
 
 from providers import rate_limits
@@ -16,15 +15,8 @@ from providers.endpoints import Endpoint, azure
 from providers.rate_limits import HeaderNames
 from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
 from providers.upstreams import failures
-from providers.upstreams.anthropic import Anthropic, messages_path
-from providers.upstreams.bedrock import BedrockConverse
-from providers.upstreams.bedrock_embeddings import BedrockEmbeddings
-from providers.upstreams.cohere import CohereChat, CohereEmbeddings
-from providers.upstreams.gemini import Gemini, vertex_host
-from providers.upstreams.gemini_embeddings import GeminiEmbeddings
-from providers.upstreams.openai_chat import OpenAIChat
+from providers.upstreams.openai_chat.dialect import OpenAIChat
 from providers.upstreams.openai_embeddings import OpenAIEmbeddings
-from providers.upstreams.openai_responses import OpenAIResponses
 
 Auth = Literal["bearer", "token", "api-key", "x-api-key", "x-goog-api-key", "sigv4"]
 """How a provider wants its key; one file each in the gateway's `exchange/upstream/auth`."""
@@ -95,23 +87,6 @@ class Adapter:
 def _azure_at(place: Place) -> tuple[Upstream, Embedder]:
     endpoint = azure(place.base_url, place.api_version)
     return OpenAIChat(endpoint=endpoint, newer_limit=_REASONING), OpenAIEmbeddings(endpoint=endpoint)
-
-
-def _anthropic_at(place: Place) -> tuple[Upstream, None]:
-    return Anthropic(path=messages_path(place.base_url)), None
-
-
-def _gemini_at(place: Place) -> tuple[Upstream, Embedder]:
-    return Gemini.at(place.base_url), GeminiEmbeddings.at(place.base_url)
-
-
-def _vertex_at(place: Place) -> tuple[Upstream, Embedder]:
-    whose = (place.base_url, place.project, place.location)
-    return Gemini.at_vertex(*whose), GeminiEmbeddings.at_vertex(*whose)
-
-
-def _cohere_at(place: Place) -> tuple[Upstream, Embedder]:
-    return CohereChat.at(place.base_url), CohereEmbeddings.at(place.base_url)
 
 
 # OpenAI's reasoning models answer `max_tokens` with 400 unsupported_parameter (page "reasoning" of its guides, November
@@ -276,58 +251,125 @@ _FAMILY: Final = (
     Adapter("sandbox", None, keyless=True, forward_headers=("x-sandbox-fail", "x-sandbox-pace-ms")),
 )  # fmt: skip
 
-_FOREIGN: Final = (
-    Adapter(
+# A foreign dialect is imported where it is made: a gateway loads those of its own providers alone, and starts sooner.
+
+
+def _anthropic() -> Adapter:
+    from providers.upstreams.anthropic.dialect import Anthropic, messages_path
+
+    return Adapter(
         "anthropic",
         "https://api.anthropic.com",
         dialect=Anthropic(),
         auth="x-api-key",
         embeddings=None,
         rate_limits=rate_limits.ANTHROPIC,
-        dialects_at=_anthropic_at,
+        dialects_at=lambda place: (Anthropic(path=messages_path(place.base_url)), None),
         forward_headers=("anthropic-beta",),
         headers=(("anthropic-version", "2023-06-01"),),  # docs.claude.com/en/api/versioning, November 2026
-    ),
-    Adapter(
+    )
+
+
+def _gemini() -> Adapter:
+    from providers.upstreams.gemini.dialect import Gemini
+    from providers.upstreams.gemini.embeddings import GeminiEmbeddings
+
+    return Adapter(
         "gemini",
         "https://generativelanguage.googleapis.com",
         dialect=Gemini(),
         auth="x-goog-api-key",  # never in the address, which logs keep
         embeddings=GeminiEmbeddings(),
-        dialects_at=_gemini_at,
-    ),
-    Adapter(
+        dialects_at=lambda place: (Gemini.at(place.base_url), GeminiEmbeddings.at(place.base_url)),
+    )
+
+
+def _vertex() -> Adapter:
+    from providers.upstreams.gemini.dialect import Gemini, vertex_host
+    from providers.upstreams.gemini.embeddings import GeminiEmbeddings
+
+    def at(place: Place) -> tuple[Upstream, Embedder]:
+        whose = (place.base_url, place.project, place.location)
+        return Gemini.at_vertex(*whose), GeminiEmbeddings.at_vertex(*whose)
+
+    return Adapter(
         "vertex",
         None,
         dialect=Gemini(),
         auth="token",
         embeddings=GeminiEmbeddings(vertex=True),
-        dialects_at=_vertex_at,
+        dialects_at=at,
         host=lambda place: vertex_host(place.location or "global"),
-    ),
-    Adapter(
+    )
+
+
+def _bedrock() -> Adapter:
+    from providers.upstreams.bedrock.dialect import BedrockConverse
+    from providers.upstreams.bedrock.embeddings import BedrockEmbeddings
+
+    return Adapter(
         "bedrock",
         None,
         dialect=BedrockConverse(),
         auth="sigv4",
         embeddings=BedrockEmbeddings(),
         host=lambda place: f"https://bedrock-runtime.{place.region}.amazonaws.com",
-    ),
-    Adapter(
+    )
+
+
+def _cohere() -> Adapter:
+    from providers.upstreams.cohere.dialect import CohereChat, CohereEmbeddings
+
+    return Adapter(
         "cohere",
         "https://api.cohere.com",
         dialect=CohereChat(),
         embeddings=CohereEmbeddings(),
-        dialects_at=_cohere_at,
-    ),
-    Adapter(
+        dialects_at=lambda place: (CohereChat.at(place.base_url), CohereEmbeddings.at(place.base_url)),
+    )
+
+
+def _openai_responses() -> Adapter:
+    from providers.upstreams.openai_responses.dialect import OpenAIResponses
+
+    return Adapter(
         "openai-responses",
         "https://api.openai.com/v1",
         dialect=OpenAIResponses(),
         rate_limits=rate_limits.OPENAI,
-    ),
-)
+    )
 
-REGISTRY: Final[Mapping[str, Adapter]] = MappingProxyType(
-    {adapter.name: adapter for adapter in (*_FAMILY, *_FOREIGN)}
-)
+
+_FOREIGN: Final[Mapping[str, Callable[[], Adapter]]] = {
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+    "vertex": _vertex,
+    "bedrock": _bedrock,
+    "cohere": _cohere,
+    "openai-responses": _openai_responses,
+}
+
+
+class _Registry(Mapping[str, Adapter]):
+    """All of them by name; a foreign one is made when it is first asked for, and stays."""
+
+    def __init__(self) -> None:
+        self._made = {adapter.name: adapter for adapter in _FAMILY}
+        self._names = (*self._made, *_FOREIGN)
+
+    def __getitem__(self, name: str) -> Adapter:
+        if name not in self._made:
+            self._made[name] = _FOREIGN[name]()
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:  # else a look at the name alone would make it
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+REGISTRY: Final[Mapping[str, Adapter]] = _Registry()

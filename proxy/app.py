@@ -4,13 +4,13 @@ import asyncio
 import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from proxy.admin.routes import Books
+from proxy.admin.books import Books
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core, wall_clock_s
 from proxy.assembly.health import Keeper as HealthKeeper
@@ -45,15 +45,19 @@ from ratelimit.memory.generations import Generations
 from ratelimit.memory.memory import Memory
 from ratelimit.memory.recent import Recent
 from ratelimit.store.address import parse_address
-from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import InvalidRecord
+from ratelimit.subjects.files import HOLD_S
 from ratelimit.subjects.lookup import Lookup
 
 _SYNC_RETRY_S: Final = 1.0
 _SETTLE_S: Final = 2.0
+_OTHER_FILES: Final = (
+    "gateways on this store have other customers or keys in their files; nobody's are disabled"
+)
+_SAME_FILE: Final = "all gateways on this store have the same customers and keys in their files again"
 
 
 class Gateway:
@@ -100,7 +104,6 @@ class Gateway:
 
         Raises:
             StoreRefused: the store cannot be used as it is.
-            EmbeddedServerError: the private store does not start.
         """
         async with AsyncExitStack() as stack:
             core = self._core = await self._open_core(stack)
@@ -109,7 +112,13 @@ class Gateway:
             self._serving = serving_of(self._loaded, core, self._kept, self._seat, sandbox_url=sandbox_url)
             self._watch(stack, core)
             self.metrics.watch(
-                lambda: watched(self.serving.board, core.headroom, self.serving.providers, core.settler)
+                lambda: watched(
+                    self.serving.board,
+                    core.headroom,
+                    self.serving.providers,
+                    core.settler,
+                    (("generations", core.generations.dropped), ("memories", core.memory.dropped)),
+                )
             )
             syncing = asyncio.get_running_loop().create_task(self._sync(core.directory))
             stack.push_async_callback(_cancelled, syncing)
@@ -157,7 +166,12 @@ class Gateway:
         self._core.transport.retire(self._retired)
         backends = [backend.id for backend in serving.board.backends]
         self._core.headroom.keep(frozenset(backends))
-        self._core.health.watch(backends, rules_of(serving.loaded.settings.routing.breaker))
+        settings = serving.loaded.settings
+        self._core.lookup.key_grace_s = settings.redis.key_grace_s
+        self._core.generations.keep(
+            most=settings.records.generations_max, kept_days=settings.records.generations_days
+        )
+        self._core.health.watch(backends, rules_of(settings.routing.breaker))
         serving.board.refresh()
         self._to_sync.set()
         del before
@@ -176,6 +190,7 @@ class Gateway:
             key_grace_s=self._loaded.settings.redis.key_grace_s,
         )
         stack.push_async_callback(lookup.close)
+        stack.push_async_callback(self._released, directory)
         transport = Transport()
         stack.push_async_callback(transport.close)
         memory = self._run_memory(stack, store)
@@ -270,11 +285,6 @@ class Gateway:
     async def _open_store(self, stack: AsyncExitStack) -> Store:
         redis = self._loaded.settings.redis
         address = self._seat.store_address or parse_address(redis.url)
-        if address.kind == "embedded":
-            server = EmbeddedServer(self._loaded.settings.server.data_dir)
-            server.start()
-            stack.callback(server.stop)
-            address = server.address
         store = Store(
             address,
             timeout_ms=redis.timeout_ms,
@@ -325,10 +335,14 @@ class Gateway:
 
         What is back may be another store, accepted because the old one is gone.
         """
+        own_store = parse_address(self._loaded.settings.redis.url).kind == "embedded"
         while True:
             self._to_sync.clear()
             settings, subjects = self.serving.loaded.settings, self.serving.subjects
             try:
+                if own_store:  # who is said to run with a file of old was killed
+                    await directory.configured.files.forget()
+                    own_store = False
                 await directory.sync_configured(
                     subjects.customers,
                     subjects.keys,
@@ -343,7 +357,30 @@ class Gateway:
                 await asyncio.sleep(_SYNC_RETRY_S)
             else:
                 self.readiness.ready(STARTING, STORE)
-                await self._to_sync.wait()
+                await self._keep_up(directory)
+
+    async def _keep_up(self, directory: Directory) -> None:
+        """Say now and then which file this gateway runs with, until there is something to bring to the store."""
+        told = 0
+        while True:
+            try:
+                await asyncio.wait_for(self._to_sync.wait(), HOLD_S)
+            except TimeoutError:
+                # An outage is told elsewhere, and its end brings everything to the store again.
+                with suppress(StoreUnavailable):
+                    await directory.configured.keep_up()
+            else:
+                return
+            others = len(directory.configured.files.others)
+            if others != told:
+                told = others
+                self._log.warning(_OTHER_FILES if others else _SAME_FILE, files=others)
+
+    async def _released(self, directory: Directory) -> None:
+        try:
+            await directory.configured.release()
+        except StoreUnavailable as outage:
+            self._log.info("the store does not know yet that this gateway ends", reason=str(outage))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -5,7 +5,7 @@ hard. A message that is nothing but matter, or one long request, is its own ask.
 """
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 import re2
@@ -42,8 +42,17 @@ _CODE_STARTS: Final = (
     "<p>", "assert ",
 )  # fmt: skip
 _CODE_ENDS: Final = (";", "{", "}", "\\", "):", "];", ");", "},", "],", "/>", "</")
+# By their first two signs, so that most lines are compared with one or none; one of them has but one.
+_CODE_SIGN: Final = "@"
+_CODE_STARTS_BY_TWO: Final = {
+    start[:2]: tuple(each for each in _CODE_STARTS if each[:2] == start[:2])
+    for start in _CODE_STARTS
+    if start != _CODE_SIGN
+}
+_CODE_LAST: Final = frozenset(end[-1] for end in _CODE_ENDS)
 _INDENTS: Final = ("    ", "\t")
 _LOG_STARTS: Final = ("Traceback", "at ", 'File "', "ERROR", "WARN", "INFO", "DEBUG", "FATAL")
+_LOG_FIRST: Final = frozenset(start[0] for start in _LOG_STARTS)
 _LOG_LINE: Final = Occurs(
     r"^\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\d\d:\d\d:\d\d|(?:ERROR|WARN|INFO|DEBUG|FATAL))"
 )
@@ -189,32 +198,33 @@ def _flag(line: str) -> str:
     own = line.strip()
     if not own:
         return _BLANK
-    if own[0] == ">":
+    first, long = own[0], len(own) >= _LEAST_LINE_OF_ASK
+    if first == ">":
         return _QUOTE
-    if len(own) >= _LEAST_LINE_OF_ASK and (own[0] in _LIST_SIGNS or _is_numbered(own)):
+    if long and (first in _LIST_SIGNS or _is_numbered(own)):
         return _LIST
     if _is_code(line, own):
         return _CODE
-    if own.startswith(_LOG_STARTS) or (own[0] in "[0123456789" and _LOG_LINE(own)):
+    if (first in _LOG_FIRST and own.startswith(_LOG_STARTS)) or (first in "[0123456789" and _LOG_LINE(own)):
         return _LOG
-    return _PLAIN if len(own) >= _LEAST_LINE_OF_ASK and own[0] != "[" else _SHORT
+    return _PLAIN if long and first != "[" else _SHORT
 
 
 def _is_code(line: str, own: str) -> bool:
-    if line.startswith(_INDENTS) or own.startswith(_CODE_STARTS) or own.endswith(_CODE_ENDS):
+    if own[-1] in _CODE_LAST and own.endswith(_CODE_ENDS):
+        return True
+    if line.startswith(_INDENTS) or own.startswith(_CODE_STARTS_BY_TWO.get(own[:2], _CODE_SIGN)):
         return True
     if own[-1] == ")" and "(" in own and " " not in own[: own.index("(")]:  # a call
         return True
-    left, equals, right = own.partition("=")
-    return (
-        bool(equals and right) and len(left) <= _MOST_NAME_CHARS and " " not in left.strip()
-    )  # an assignment
+    equals = own.find("=", 0, _MOST_NAME_CHARS + 1)
+    return 0 <= equals < len(own) - 1 and " " not in own[:equals].strip()  # an assignment
 
 
 def _is_numbered(own: str) -> bool:
     """A line of a list or an answer option: a few signs that end in a dot or bracket."""
-    mark = own[: max(own.find(" ", 0, 6), 0)]
-    return (1 < len(mark) < 5 and mark[-1] in ".):") or own[1:2] == "、"
+    space = own.find(" ", 0, 5)
+    return (space > 1 and own[space - 1] in ".):") or own[1:2] == "、"
 
 
 def _kind(flags: str) -> Material | None:
@@ -278,8 +288,6 @@ def _first_sentence(line: str) -> list[str]:
 
 def _is_prose(texts: list[str]) -> bool:
     """Long running text that addresses nobody."""
-    if any(_IMPERATIVE(text[:_IMPERATIVE_CHARS]) for text in texts):
-        return False
     joined = "\n".join(texts)
     lines = joined.split("\n")
     chars = len(joined)
@@ -289,4 +297,8 @@ def _is_prose(texts: list[str]) -> bool:
         return False
     if sum(map(joined.count, "0123456789")) > _MOST_DIGITS * chars:  # a problem to be worked out
         return False
-    return len(_ADDRESS.findall(joined)) * 1000 <= _ADDRESSES_PER_1000 * chars
+    if any(_IMPERATIVE(text[:_IMPERATIVE_CHARS]) for text in texts):
+        return False
+    # As bytes: where in the text they stand is not asked.
+    allowed = int(_ADDRESSES_PER_1000 * chars / 1000)
+    return sum(1 for _ in islice(_ADDRESS.finditer(joined.encode()), allowed + 1)) <= allowed

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
 
 from classifiers.asking.messages import asked
-from classifiers.features import Features, features
+from classifiers.features import Features, features, pieces
 from classifiers.fitting import labels
 from classifiers.fitting.rows import Row
 from classifiers.types import COMPLEXITIES, TASK_TYPES
@@ -40,10 +40,15 @@ class Corpus:
             at = places.get(row.prompt)
             if at is None:
                 at = places[row.prompt] = len(found)
-                found.append(features(asked(row.prompt)))
+                found.append(_whole(features(asked(row.prompt))))
                 digests.append(row.digest)
             index.append(at)
         return cls(rows, np.array(index, dtype=np.int64), found, digests)
+
+
+def _whole(found: Features) -> Features:
+    """The same with each word once, pieces of unspaced scripts among them."""
+    return replace(found, words=sorted({*found.words, *pieces(found.runs)}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def _calibrated(weights: Weights, corpus: c.Corpus, vocabulary: c.Vocabulary, ma
     for target in (c.labelled_target, c.solved_target):
         known = c.known(corpus, target)
         for prompt, truth, weight in zip(known.prompts, known.targets, known.weights, strict=True):
-            opinion = scorer.opinion(logits[prompt])
+            opinion = scorer.opinion(logits[prompt].tolist())
             at = COMPLEXITIES.index(opinion.complexity)
             kind = calibration_kind(opinion.complexity, exam=opinion.exam)
             points.setdefault(kind, []).append((opinion.probabilities[at], float(truth[at]), float(weight)))

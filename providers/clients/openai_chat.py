@@ -10,7 +10,7 @@ from providers import events
 from providers.clients.bodies import load, model_of, optional, whole
 from providers.clients.openai_chat_rendering import Renderer, assemble
 from providers.types import Canonical, Completion, Frame, RequestError, UpstreamError, Usage
-from providers.upstreams.openai_chat import edit, index_of
+from providers.upstreams.openai_chat.dialect import edit, index_of
 
 DONE: Final = b"data: [DONE]\n\n"
 _NONE: Final = frozenset[str]()

@@ -6,7 +6,7 @@ import orjson
 
 from providers.clients.bodies import load, model_of
 from providers.types import Canonical, Completion, RequestError, Usage
-from providers.upstreams.openai_chat import edit
+from providers.upstreams.openai_chat.dialect import edit
 
 
 class OpenAIEmbeddings:

@@ -1,1 +1,1 @@
-"""One file per upstream dialect: encode a canonical request, decode answers into events."""
+"""One package or file per upstream dialect: encode a canonical request, decode answers into events."""

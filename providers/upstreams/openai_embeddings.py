@@ -12,8 +12,8 @@ from providers.endpoints import DEFAULT, Endpoint
 from providers.members import splice
 from providers.types import Canonical, Completion, UpstreamError, UpstreamRequest
 from providers.upstreams.failures import Rule, from_body
-from providers.upstreams.openai_chat_members import HARMLESS, matters
-from providers.upstreams.openai_chat_usage import read_usage
+from providers.upstreams.openai_chat.members import HARMLESS, matters
+from providers.upstreams.openai_chat.usage import read_usage
 
 # As for chat completions: members addressed to the gateway, of which OpenRouter reads some itself.
 _GATEWAY_MEMBERS: Final = frozenset({"headgate", "models", "provider", "session_id"})

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, Strict
 
 from proxy.settings.section import Section
-from proxy.settings.subjects import KeyModels, Limits, Metadata, OnSoftLimit, Priority, Tags
+from proxy.settings.subjects import KeyModels, Limits, Metadata, OnSoftLimit, Priority, Regions, Tags
 from proxy.settings.words import Label, Moment, Name, PublicName, Switch, Text
 
 DAY_S: Final = 86_400
@@ -30,6 +30,7 @@ class CustomerBody(Section):
                     "name": "Acme Industries",
                     "limits": {"usd_per_month": 100},
                     "models": ["balanced"],
+                    "regions": ["eu"],
                     "priority": "high",
                     "on_soft_limit": "lower",
                     "metadata": {"team": "blue"},
@@ -43,6 +44,7 @@ class CustomerBody(Section):
     name: Label | None = None
     limits: Limits = Limits()
     models: tuple[PublicName, ...] | None = None
+    regions: Regions | None = None
     priority: Priority | None = None
     on_soft_limit: OnSoftLimit | None = None
     metadata: Metadata | None = None
@@ -62,6 +64,7 @@ class CustomerPatch(Section):
     name: Label | None = None
     limits: Limits | None = None
     models: tuple[PublicName, ...] | None = None
+    regions: Regions | None = None
     priority: Priority | None = None
     on_soft_limit: OnSoftLimit | None = None
     metadata: Metadata | None = None

@@ -18,7 +18,8 @@ from proxy.exchange.micro_call import MicroCalls, Nobody, Terms
 from proxy.exchange.record import Record, Try
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.policy import Verdict, mode_of
+from proxy.routing.policy import mode_of
+from proxy.routing.verdicts import verdict_told
 from ratelimit.subjects.types import Subject
 
 ADMINISTRATOR: Final = "-administrator"
@@ -87,20 +88,7 @@ class ClassifyDesk:
                 self._metered(record.tries)
             verdict = said or verdict
         tier = entry(verdict, tiers, self._min_confidence).tier
-        return answer(request, _row(body.id, verdict, tier))
-
-
-def _row(name: str, verdict: Verdict, tier: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "complexity": verdict.complexity,
-        "task_type": verdict.task_type,
-        "domain": verdict.domain,
-        "confidence": verdict.confidence,
-        "source": verdict.source,
-        "rule": verdict.rule,
-        "tier": tier,
-    }
+        return answer(request, verdict_told(body.id, verdict, tier))
 
 
 async def _admitted(_: Bound) -> None:

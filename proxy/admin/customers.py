@@ -50,6 +50,7 @@ class Customers:
                 body.name or body.id,
                 limits=body.limits.over(self._default_limits),
                 models=body.models,
+                regions=body.regions,
                 priority=body.priority or DEFAULT_PRIORITY,
                 on_soft_limit=body.on_soft_limit or DEFAULT_ON_SOFT_LIMIT,
                 metadata=body.metadata or {},
@@ -92,6 +93,8 @@ def _changed(customer: Customer, patch: CustomerPatch) -> Customer:
         changes["limits"] = changed_limits(customer.limits, patch.limits)
     if "models" in named:
         changes["models"] = patch.models
+    if "regions" in named:
+        changes["regions"] = patch.regions
     if "priority" in named:
         changes["priority"] = patch.priority or DEFAULT_PRIORITY
     if "on_soft_limit" in named:

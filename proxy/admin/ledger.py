@@ -1,6 +1,5 @@
 """`/admin/v1/ledger`: rows, whether the books add up, and what dead gateways had held."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -8,10 +7,11 @@ from starlette.responses import Response
 
 from proxy.admin.answers import answer, page
 from proxy.admin.bodies import Reconcile, Release
+from proxy.admin.books import Reconciling
 from proxy.admin.reading import page_limit, read_body, read_query
 from proxy.admin.spans import since_ms, until_ms
 from proxy.exchange.errors import Refused
-from proxy.exchange.ledger_row import members_of, time_text
+from proxy.exchange.ledger_row import about_members, members_of, time_text
 from proxy.exchange.record import usd
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.types import Entry, Reconciliation, Sums
@@ -22,8 +22,6 @@ from ratelimit.subjects.records import epoch_s
 _MICRO: Final = 1_000_000
 _SUBJECTS: Final = {"c": "customer", "k": "key", "m": "model"}
 _CURSOR: Final = "cursor: must be `next` of the page before"
-
-Reconciling = Callable[[str], Awaitable[Reconciliation]]
 
 
 class LedgerDesk:
@@ -149,6 +147,7 @@ def _row(customer_id: str, entry: Entry) -> dict[str, Any]:
         "request_id": released.reservation_id,
         "customer": customer_id,
         "key": _key(entry.scopes),
+        **about_members(released.about),
         "outcome": "released",
         "released_tokens": released.tokens,
         "released_usd": usd(released.microusd),
@@ -167,6 +166,10 @@ def _books(books: Reconciliation) -> dict[str, Any]:
         "closed": _sums(books.closed),
         "booked": _sums(books.booked),
         "lost": _sums(books.lost),
+        "lost_by": [
+            {**about_members(each.about), "requests": each.requests, **_sums(each.sums)}
+            for each in books.lost_by
+        ],
         "beyond": books.beyond,
         "differences": [
             {
@@ -200,6 +203,7 @@ def _lost(customer_id: str, each: LostReservation) -> dict[str, Any]:
         "request_id": each.reservation_id,
         "customer": customer_id,
         "key": _key(each.scopes),
+        **about_members(each.about),
         "tokens": each.tokens,
         "usd": usd(each.microusd),
         "arrived_at": time_text(each.admitted_us // 1000),

@@ -18,23 +18,21 @@ from proxy.admin.bodies import (
     Rotation,
 )
 from proxy.admin.reading import PAGE_DEFAULT, PAGE_MAX
-from proxy.admin.shown import (
+from proxy.admin.shown import OpenApiDocument, ReloadAnswer, StoreAccepted
+from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_health import HealthReport
+from proxy.admin.shown_limits import CustomerLimits
+from proxy.admin.shown_past import ErasedCustomer, GenerationTold
+from proxy.admin.shown_routing import Classified, ModelList, RouteExplained
+from proxy.admin.shown_subjects import (
     ChangedCustomer,
     ChangedKey,
-    Classified,
     CustomerList,
     CustomerRecord,
-    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
-    OpenApiDocument,
-    ReloadAnswer,
-    RouteExplained,
-    StoreAccepted,
 )
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
-from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.admin.usage import GROUPS
 from proxy.settings.section import Section
 
@@ -290,6 +288,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         GenerationTold,
         query=(Parameter("customer", "Whose it is; saves looking that up.", {"type": "string"}),),
         refusals=("not_found",),
+    ),
+    Operation(
+        "list_models",
+        "GET",
+        "/admin/v1/models",
+        "List the models that are served, each with its backends, prices and tiers",
+        ModelList,
     ),
     Operation(
         "show_health",

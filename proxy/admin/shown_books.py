@@ -1,4 +1,4 @@
-"""What administrators are shown of usage, limits and the ledger, as types."""
+"""What administrators are shown of usage and the ledger, as types."""
 
 from typing import Any, Final, Literal
 
@@ -50,6 +50,8 @@ _RELEASED: Final[dict[str, Any]] = {
     "request_id": "req-89abcdef0123456789abcdef",
     "customer": "acme",
     "key": "key-0123456789abcdef",
+    "asked": "balanced",
+    "backend": "openai/gpt-5-mini",
     "outcome": "released",
     "released_tokens": 4200,
     "released_usd": 0.008311,
@@ -60,30 +62,14 @@ _LOST: Final[dict[str, Any]] = {
     "request_id": "req-89abcdef0123456789abcdef",
     "customer": "acme",
     "key": "key-0123456789abcdef",
+    "asked": "balanced",
+    "backend": "openai/gpt-5-mini",
     "tokens": 4200,
     "usd": 0.008311,
     "arrived_at": "2025-11-28T11:30:00.000Z",
 }
 _SUMS: Final[dict[str, Any]] = {"tokens": 84, "usd": 0.000132}
 _NONE: Final[dict[str, Any]] = {"tokens": 0, "usd": 0.0}
-_SPENT: Final[dict[str, Any]] = {"tokens": 84, "cost_usd": 0.000132}
-_SCOPE: Final[dict[str, Any]] = {
-    "subject": "customer",
-    "id": "acme",
-    "model": None,
-    "in_flight": 1,
-    "spent": {"day": _SPENT, "month": _SPENT, "total": _SPENT},
-    "limits": [
-        {
-            "limit": "usd_per_month",
-            "maximum": 100.0,
-            "used": 0.010132,
-            "held": 0.01,
-            "remaining": 99.989868,
-            "resets_at": "2025-12-01T00:00:00.000Z",
-        }
-    ],
-}
 
 
 class UsageFigures(Section):
@@ -188,7 +174,7 @@ class LedgerRow(Section):
 
 
 class ReleasedRow(Section):
-    """Money given back for a lost reservation."""
+    """Money given back for a lost reservation. `asked`, `backend`: as of one that is lost."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_RELEASED]})
 
@@ -197,6 +183,8 @@ class ReleasedRow(Section):
     request_id: str
     customer: str
     key: str | None
+    asked: str | None
+    backend: str | None
     outcome: Literal["released"]
     released_tokens: int
     released_usd: float
@@ -217,13 +205,18 @@ class LedgerPage(Section):
 
 
 class LostRow(Section):
-    """A reservation whose gateway was not heard of: `tokens` and `usd` are booked as spent for it."""
+    """A reservation whose gateway was not heard of: `tokens` and `usd` are booked as spent for it.
+
+    `asked` is the name in the request, `backend` the first of its plan; `null` where that is not known.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LOST]})
 
     request_id: str
     customer: str
     key: str | None
+    asked: str | None
+    backend: str | None
     tokens: int
     usd: float
     arrived_at: str
@@ -289,13 +282,33 @@ _BOOKS: Final[dict[str, Any]] = {
     "closed": _NONE,
     "booked": _SUMS,
     "lost": _NONE,
+    "lost_by": [],
     "beyond": [],
     "differences": [],
 }
 
 
+class LostSums(Section):
+    """Lost reservations of one name and one backend; see `LostRow`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"asked": "balanced", "backend": "openai/gpt-5-mini", "requests": 1, **_SUMS}]
+        }
+    )
+
+    asked: str | None
+    backend: str | None
+    requests: int
+    tokens: int
+    usd: float
+
+
 class CustomerBooks(Section):
-    """`counted` is `closed`, `booked` and `lost` together. `beyond`: windows some of whose rows are gone already."""
+    """`counted` is `closed`, `booked` and `lost` together, `lost_by` the last of these by what was asked for.
+
+    `beyond`: windows some of whose rows are gone already.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_BOOKS]})
 
@@ -307,6 +320,7 @@ class CustomerBooks(Section):
     closed: Sums
     booked: Sums
     lost: Sums
+    lost_by: tuple[LostSums, ...]
     beyond: tuple[Literal["day", "month"], ...]
     differences: tuple[Disagreement, ...]
 
@@ -322,70 +336,3 @@ class Reconciled(Section):
     customers: int
     rows: int
     data: tuple[CustomerBooks, ...]
-
-
-class Spent(Section):
-    model_config = ConfigDict(json_schema_extra={"examples": [_SPENT]})
-
-    tokens: int
-    cost_usd: float
-
-
-class SpentByWindow(Section):
-    """Settled, in the present UTC day, the present month, and ever."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_SCOPE["spent"]]})
-
-    day: Spent
-    month: Spent
-    total: Spent
-
-
-class LimitState(Section):
-    """`used` includes what is `held` for requests under way. Dollars are dollars."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": _SCOPE["limits"]})
-
-    limit: str
-    maximum: float
-    used: float
-    held: float
-    remaining: float
-    resets_at: str | None
-
-
-class ScopeLimits(Section):
-    """How the limits of a customer, a key, or one name of a key's models stand."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_SCOPE]})
-
-    subject: Literal["customer", "key", "model"]
-    id: str
-    model: str | None
-    in_flight: int
-    spent: SpentByWindow
-    limits: tuple[LimitState, ...]
-
-
-class KeyLimits(ScopeLimits):
-    """Of a key, and of its models that have limits of their own."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{**_SCOPE, "subject": "key", "id": "key-0123456789abcdef", "models": []}]
-        }
-    )
-
-    models: tuple[ScopeLimits, ...]
-
-
-class CustomerLimits(Section):
-    """`next` is `after` for the keys that follow, `null` at the end."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"customer": _SCOPE, "keys": [], "next": None}]}
-    )
-
-    customer: ScopeLimits
-    keys: tuple[KeyLimits, ...]
-    next: str | None

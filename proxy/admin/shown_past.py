@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from proxy.admin.shown import RouteCandidate, RouteVerdict
+from proxy.admin.shown_routing import RouteCandidate, RouteVerdict
 from proxy.settings.section import Section
 
 

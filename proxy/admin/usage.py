@@ -16,13 +16,12 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.ledger_row import Figures, Group, group_of
 from proxy.exchange.record import usd
 from ratelimit.ledger.ledger import FIGURES_KEPT_DAYS, Ledger
-from ratelimit.ledger.types import Figures as DayFigures
 from ratelimit.subjects.directory import Directory
 
 GROUPS: Final = ("customer", "key", "model", "backend", "tag", "day")
 QUERY: Final = ("customer", "key", "model", "tag", "since", "until", "group_by", "format")
 DEFAULT_DAYS: Final = 30
-_DAYS_AT_ONCE: Final = 32
+_CUSTOMERS_AT_ONCE: Final = 16
 FIGURES: Final = (
     "requests",
     "errors",
@@ -101,9 +100,14 @@ class UsageDesk:
         if asked.customer is not None and not await self._directory.is_known(asked.customer):
             raise Refused("not_found", f"there is no customer `{asked.customer}`", param="customer")
         summed = Summed(asked)
-        async for customer_id in self._customers(asked):
-            for found in await self._figures(customer_id, asked):
-                summed.add(customer_id, found.day, group_of(found.group), Figures(*found.figures))
+        async for customers in self._customers(asked):
+            # Their calls share a write, and are few, so that requests need not wait long behind them.
+            days = await asyncio.gather(
+                *(self._ledger.figures(customer_id, asked.first, asked.last) for customer_id in customers)
+            )
+            for customer_id, figures in zip(customers, days, strict=True):
+                for found in figures:
+                    summed.add(customer_id, found.day, group_of(found.group), Figures(*found.figures))
         if asked.as_csv:
             return text(request, csv_text(asked.group_by, summed.rows()), "text/csv; charset=utf-8")
         return answer(
@@ -121,23 +125,15 @@ class UsageDesk:
             },
         )
 
-    async def _figures(self, customer_id: str, asked: Asked) -> list[DayFigures]:
-        """Of all days asked for; some days' calls share a write."""
-        found: list[DayFigures] = []
-        for first in range(asked.first, asked.last + 1, _DAYS_AT_ONCE):
-            days = range(first, min(first + _DAYS_AT_ONCE, asked.last + 1))
-            for each in await asyncio.gather(*(self._ledger.figures(customer_id, day) for day in days)):
-                found += each
-        return found
-
-    async def _customers(self, asked: Asked) -> AsyncIterator[str]:
+    async def _customers(self, asked: Asked) -> AsyncIterator[list[str]]:
+        """Ids, some at a time."""
         if asked.customer is not None:
-            yield asked.customer
+            yield [asked.customer]
             return
         after: str | None = None
         while ids := await self._directory.known_ids(after):
-            for customer_id in ids:
-                yield customer_id
+            for start in range(0, len(ids), _CUSTOMERS_AT_ONCE):
+                yield ids[start : start + _CUSTOMERS_AT_ONCE]
             after = ids[-1]
 
 

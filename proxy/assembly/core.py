@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
+from proxy.admin.books import Books
 from proxy.admin.reload import Reload
-from proxy.admin.routes import Books
 from proxy.exchange.conversations import Conversations
 from proxy.exchange.digests import Digests
 from proxy.exchange.guesses import Guesses

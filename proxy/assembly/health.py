@@ -1,7 +1,7 @@
 """Health as the running gateway keeps it: written and read in the background, circuits told in the log and counted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from proxy.exchange.conditions import Board
@@ -84,8 +84,14 @@ class Keeper:
                 self._log.warning(f"circuit {change.what}", **said)
 
 
-def watched(board: Board, headroom: Headroom, providers: Providers, settler: Settler) -> Watched:
-    """What metrics show of providers, backends and settlements."""
+def watched(
+    board: Board,
+    headroom: Headroom,
+    providers: Providers,
+    settler: Settler,
+    dropped: Sequence[tuple[str, int]],
+) -> Watched:
+    """What metrics show of providers, backends and settlements, and of what was `dropped`."""
     left = [
         (slot.backend, slot.key, kind, window.remaining)
         for slot, limits in headroom.now().items()
@@ -106,4 +112,5 @@ def watched(board: Board, headroom: Headroom, providers: Providers, settler: Set
         list({key.id: key.refused for backend in board.backends for key in board.keys(backend)}.items()),
         settler.waiting,
         settler.overruns,
+        dropped,
     )

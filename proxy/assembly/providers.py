@@ -12,7 +12,10 @@ from proxy.exchange.upstream.keys import ProviderKey, ProviderKeys
 from proxy.exchange.upstream.places import Places
 from proxy.settings.schema import Provider as ProviderSettings
 from proxy.settings.schema import Settings
+from proxy.settings.schema import Timeouts as TimeoutSettings
 
+_SHARED_S: Final = 10.0
+"""The least that is worth waiting for a first byte: half of a deadline is the first backend's from here on."""
 DEFAULT_REGION: Final = "us-east-1"
 """Signed for where an address was configured and no region."""
 
@@ -53,6 +56,7 @@ def providers_of(
                 timeouts.first_content_s,
                 timeouts.stall_s,
                 timeouts.total_s,
+                first_byte_before_others_s(timeouts, settings.routing.deadline_s),
             ),
             _places(name, provider, seat, (before or {}).get(name)),
         )
@@ -109,3 +113,14 @@ def _credentials(provider: ProviderSettings) -> Credentials:
         region=provider.region or DEFAULT_REGION,
         **{name: secret.reveal() for name, secret in provider.resolved_secrets.items()},
     )
+
+
+def first_byte_before_others_s(timeouts: TimeoutSettings, deadline_s: float) -> float:
+    """How long a stream may be silent while another backend could be tried: the rest of the deadline is for that.
+
+    What is configured holds as it is. A deadline too short to be shared is spent on the first backend.
+    """
+    half_s = deadline_s / 2
+    if "first_byte_s" in timeouts.model_fields_set or half_s < _SHARED_S:
+        return timeouts.first_byte_s
+    return min(timeouts.first_byte_s, half_s)

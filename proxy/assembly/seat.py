@@ -14,7 +14,7 @@ class Seat:
     Attributes:
         number: of this process, from 0.
         of: how many there are.
-        store_address: of the embedded store that a supervisor runs for all; `None`: this process runs its own.
+        store_address: of the embedded store; `None`: `redis.url` says where the store is.
         reload: reads the configuration anew, for all processes.
         exposition: the metrics of all processes, in Prometheus' text format; `None`: there is this one only.
     """

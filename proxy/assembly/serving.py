@@ -3,23 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import Final
 
 from starlette.routing import Route, Router
 
 from providers.clients.openai_chat import OpenAIChat
 from providers.clients.openai_embeddings import OpenAIEmbeddings
-from proxy.admin.classify import ClassifyDesk
-from proxy.admin.erasure import ErasureDesk
-from proxy.admin.generations import GenerationDesk
-from proxy.admin.health import HealthDesk
-from proxy.admin.route import RouteDesk
-from proxy.admin.routes import admin_routes
 from proxy.assembly.classifiers import cascade_of
 from proxy.assembly.core import Core
 from proxy.assembly.health import backends_of
 from proxy.assembly.kept import Kept
+from proxy.assembly.late import LateRoutes
 from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
@@ -37,7 +31,7 @@ from proxy.exchange.settle import Settlement
 from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.keys import ProviderKeys
-from proxy.http.door import Door
+from proxy.http.door import ADMIN_PREFIX, Door
 from proxy.routing.catalogue.fingerprint import fingerprint
 from proxy.routing.catalogue.load import from_settings
 from proxy.routing.catalogue.types import Catalogue
@@ -48,7 +42,6 @@ from proxy.web.calls import Call
 from proxy.web.generation import PastRequests
 from proxy.web.models import Models
 from proxy.web.probes import Probes
-from ratelimit.store.erasing import erase
 
 _DAY_S: Final = 86_400
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -129,7 +122,33 @@ def exchange_of(
         wall_clock_s=core.wall_clock_s,
         keys=keys,
     )
-    admissions = Admissions(
+    patience = Patience(settings.routing.retries, settings.routing.deadline_s)
+    dispatch = Dispatch(core.transport, lanes, patience, core.health, board)
+    choosing = choosing_of(settings, core, catalogue, lanes, board)
+    admissions = admissions_of(settings, core)
+    limits = settings.limits
+    output_limits = OutputLimits(limits.default_max_output_tokens, limits.shrink_output)
+    generating = Generating(
+        core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
+    )
+    return Exchange(
+        choosing,
+        admissions,
+        Holding(catalogue, admissions, core.guesses, output_limits),
+        classifying_of(settings, core, catalogue, dispatch, choosing),
+        dispatch,
+        Settlement(core.metrics, core.log, keep=generating.keep),
+        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
+        clock=core.clock,
+        wall_clock_s=core.wall_clock_s,
+    )
+
+
+def admissions_of(settings: Settings, core: Core) -> Admissions:
+    """What holds requests against their limits."""
+    if settings.redis.on_outage == "lease":
+        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
+    return Admissions(
         core.reservations,
         core.settler,
         Terms(
@@ -138,43 +157,22 @@ def exchange_of(
         core.metrics,
         wall_clock_s=core.wall_clock_s,
     )
-    dispatch = Dispatch(
-        core.transport,
-        lanes,
-        Patience(settings.routing.retries, settings.routing.deadline_s),
-        core.health,
-        board,
-    )
-    output_limits = OutputLimits(settings.limits.default_max_output_tokens, settings.limits.shrink_output)
-    if settings.redis.on_outage == "lease":
-        core.log.info("`redis.on_outage: lease` behaves as `closed` for now: 503 while the store is away")
-    choosing = choosing_of(settings, core, catalogue, lanes, board)
-    classifying = Classifying(
-        Judge(cascade_of(settings.routing.classifier), core.metrics, core.log),
+
+
+def classifying_of(
+    settings: Settings, core: Core, catalogue: Catalogue, dispatch: Dispatch, choosing: Choosing
+) -> Classifying:
+    """Who says what a request is, and what follows."""
+    classifier = settings.routing.classifier
+    return Classifying(
+        Judge(cascade_of(classifier), core.metrics, core.log),
         Steering(
             core.conversations,
             catalogue,
-            min_confidence=settings.routing.classifier.min_confidence,
+            min_confidence=classifier.min_confidence,
             wall_clock_s=core.wall_clock_s,
         ),
         micro_calls_of(settings, core, catalogue, dispatch, choosing),
-    )
-    return Exchange(
-        choosing,
-        admissions,
-        Holding(catalogue, admissions, core.guesses, output_limits),
-        classifying,
-        dispatch,
-        Settlement(
-            core.metrics,
-            core.log,
-            keep=Generating(
-                core.generations, fingerprint(catalogue), core.log, wall_clock_s=core.wall_clock_s
-            ).keep,
-        ),
-        patience=ClientPatience(settings.server.client_write_s, settings.server.keep_alive_s),
-        clock=core.clock,
-        wall_clock_s=core.wall_clock_s,
     )
 
 
@@ -223,15 +221,13 @@ def routes_of(
     exchange: Exchange,
 ) -> list[Route]:
     """Every route, with what it needs of this configuration."""
-    classifying = ClassifyDesk(
-        exchange.classifying.judge,
-        exchange.classifying.micro,
-        catalogue,
-        Settlement(core.metrics, core.log).classified,
-        min_confidence=settings.routing.classifier.min_confidence,
-        clock=core.clock,
-    )
-    own = Account(core.reservations)
+
+    def administration() -> list[Route]:
+        from proxy.assembly.administration import routes_of_admin
+
+        return routes_of_admin(settings, core, catalogue, board, exchange)
+
+    own = Account(core.reservations, core.books.ledger)
     past = PastRequests(core.generations)
     models = Models(catalogue, started_s=int(core.wall_clock_s()))
     probes = Probes(core.readiness, core.exposition)
@@ -242,6 +238,7 @@ def routes_of(
             Route(f"{prefix}/credits", own.credits, methods=["GET"]),
             Route(f"{prefix}/generation", past.one, methods=["GET"]),
             Route(f"{prefix}/models", models.list, methods=["GET"]),
+            Route(f"{prefix}/models/{{model:path}}/endpoints", models.endpoints, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
         ]
     if settings.server.ops_listen is None:
@@ -250,21 +247,5 @@ def routes_of(
         *routes,
         Route("/livez", probes.livez, methods=["GET"]),
         Route("/readyz", probes.readyz, methods=["GET"]),
-        *admin_routes(
-            core.directory,
-            core.store,
-            core.books,
-            classifying,
-            RouteDesk(exchange.choosing, exchange.classifying.judge, core.directory),
-            GenerationDesk(core.generations, exchange.choosing, fingerprint(catalogue)),
-            ErasureDesk(
-                core.directory,
-                core.generations,
-                partial(erase, core.store),
-                wall_clock_s=core.wall_clock_s,
-            ),
-            HealthDesk(core.health, board),
-            reload=core.reload,
-            default_limits=settings.limits.defaults.named(),
-        ),
+        Route(f"{ADMIN_PREFIX}{{rest:path}}", LateRoutes(administration)),
     ]

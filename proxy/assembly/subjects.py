@@ -44,6 +44,7 @@ def _customer(customer: CustomerSettings, defaults: Mapping[str, float]) -> NewC
         disabled=customer.disabled,
         tags=customer.tags,
         on_soft_limit=customer.on_soft_limit,
+        regions=customer.regions,
     )
 
 

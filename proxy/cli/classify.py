@@ -11,10 +11,11 @@ import orjson
 from classifiers.asking.messages import looked_at
 from classifiers.cascade import THRESHOLDS, Cascade, Thresholds, entry, settled
 from classifiers.scorer import Scorer, load
-from classifiers.types import Ask, Verdict
+from classifiers.types import Ask
 from proxy.assembly.classifiers import own_rules
 from proxy.cli.api import DEFAULT_URL, Api, checked_key, checked_url
 from proxy.cli.configuration import read_or_exit
+from proxy.routing.verdicts import verdict_told
 from proxy.settings.schema import DEFAULT_MODES, Settings
 
 _COLUMNS: Final = ("id", "complexity", "task_type", "domain", "confidence", "source", "rule", "tier")
@@ -94,7 +95,7 @@ def _judged(config: Path | None, mode: str, *, scores: bool) -> Callable[[_Reque
     def row_of(request: _Request) -> Row:
         ask = looked_at(request.messages, len(request.tools))
         verdict = settled(cascade.judge(ask, thresholds))
-        row = _row(request.name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
+        row = verdict_told(request.name, verdict, entry(verdict, tiers, classifier.min_confidence)[0])
         return row | _scores(scorer, ask) if scores else row
 
     return row_of
@@ -148,19 +149,6 @@ def _request(line: bytes, number: int) -> _Request:
         raise click.ClickException(f'line {number}: needs "prompt", a text, or "messages", a list of objects')
     tools = row.get("tools")
     return _Request(str(row.get("id", number)), messages, tools if isinstance(tools, list) else [])
-
-
-def _row(name: str, verdict: Verdict, tier: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "complexity": verdict.complexity,
-        "task_type": verdict.task_type,
-        "domain": verdict.domain,
-        "confidence": verdict.confidence,
-        "source": verdict.source,
-        "rule": verdict.rule,
-        "tier": tier,
-    }
 
 
 def _scores(scorer: Scorer, ask: Ask) -> dict[str, Any]:

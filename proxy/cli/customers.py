@@ -1,7 +1,7 @@
 """`headgate customers`: make, list, show, change and delete customers of a running gateway."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 import orjson
@@ -30,6 +30,7 @@ from proxy.cli.api import (
 _PATH: Final = "/admin/v1/customers"
 PRIORITIES: Final = ("low", "normal", "high")
 ON_SOFT_LIMIT: Final = ("keep", "lower")
+Command = TypeVar("Command", bound=Callable[..., object])
 
 _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
     "id": lambda record: plain_text(record.get("id")),
@@ -42,11 +43,48 @@ _COLUMNS: Final[Mapping[str, Callable[[Record], str]]] = {
 }
 _DETAILS: Final[Mapping[str, Callable[[Record], str]]] = {
     **_COLUMNS,
+    "regions": lambda record: plain_text(", ".join(record.get("regions") or ("anywhere",))),
     "on soft limit": lambda record: plain_text(record.get("on_soft_limit")),
     "tags": lambda record: tags_text(record.get("tags")),
     "metadata": lambda record: orjson.dumps(record.get("metadata")).decode(),
     "created": lambda record: plain_text(record.get("created_at")),
 }
+
+
+_customer: Final = click.argument("customer_id", metavar="ID")
+
+
+def _members(
+    *,
+    name: str,
+    limit: str,
+    model: str,
+    region: str,
+    priority: str | None,
+    on_soft_limit: str,
+    metadata: str,
+    tag: str,
+) -> Callable[[Command], Command]:
+    """The options for what a customer has, each with what it does in one command."""
+    options = (
+        click.option("--name", help=name),
+        click.option(
+            "--limit", "limits", metavar="NAME=NUMBER", multiple=True, callback=read_limits, help=limit
+        ),
+        click.option("--model", "models", metavar="NAME", multiple=True, help=model),
+        click.option("--region", "regions", metavar="NAME", multiple=True, help=region),
+        click.option("--priority", type=click.Choice(PRIORITIES), help=priority),
+        click.option("--on-soft-limit", type=click.Choice(ON_SOFT_LIMIT), help=on_soft_limit),
+        click.option("--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help=metadata),
+        click.option("--tag", "tags", metavar="WORD", multiple=True, help=tag),
+    )
+
+    def with_options(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_options
 
 
 @click.group()
@@ -55,28 +93,18 @@ def customers() -> None:
 
 
 @customers.command()
-@click.argument("customer_id", metavar="ID")
-@click.option("--name", help="For people to read; the id unless given.")
-@click.option(
-    "--limit",
-    "limits",
-    metavar="NAME=NUMBER",
-    multiple=True,
-    callback=read_limits,
-    help="Like requests_per_minute=60. Repeat for more; what is not named is as the gateway's configuration has it; "
+@_customer
+@_members(
+    name="For people to read; the id unless given.",
+    limit="Like requests_per_minute=60. Repeat for more; what is not named is as the gateway's configuration has it; "
     "NAME=none is no limit.",
+    model="A model or tier it may use; repeat for more.",
+    region="Where its requests may be answered, anywhere unless given; repeat for more.",
+    priority="`normal` unless given.",
+    on_soft_limit="What becomes of the tier once a soft limit is reached; `keep` unless given.",
+    metadata="Repeat for more.",
+    tag="Repeat for more, 8 at most.",
 )
-@click.option(
-    "--model", "models", metavar="NAME", multiple=True, help="A model or tier it may use; repeat for more."
-)
-@click.option("--priority", type=click.Choice(PRIORITIES), help="`normal` unless given.")
-@click.option(
-    "--on-soft-limit",
-    type=click.Choice(ON_SOFT_LIMIT),
-    help="What becomes of the tier once a soft limit is reached; `keep` unless given.",
-)
-@click.option("--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Repeat for more.")
-@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Repeat for more, 8 at most.")
 @click.option("--disable", "disabled", is_flag=True, help="Its keys are refused until it is enabled.")
 @json_option
 @connected
@@ -90,6 +118,7 @@ def create(
     metadata: Mapping[str, str],
     tags: Sequence[str],
     *,
+    regions: Sequence[str],
     on_soft_limit: str | None,
     disabled: bool,
     as_json: bool,
@@ -100,6 +129,8 @@ def create(
         body["name"] = name
     if models:
         body["models"] = models
+    if regions:
+        body["regions"] = regions
     if priority is not None:
         body["priority"] = priority
     if on_soft_limit is not None:
@@ -126,7 +157,7 @@ def list_(api: Api, *, as_json: bool) -> None:
 
 
 @customers.command()
-@click.argument("customer_id", metavar="ID")
+@_customer
 @json_option
 @connected
 def get(api: Api, customer_id: str, *, as_json: bool) -> None:
@@ -135,30 +166,21 @@ def get(api: Api, customer_id: str, *, as_json: bool) -> None:
 
 
 @customers.command()
-@click.argument("customer_id", metavar="ID")
-@click.option("--name", help="For people to read.")
-@click.option(
-    "--limit",
-    "limits",
-    metavar="NAME=NUMBER",
-    multiple=True,
-    callback=read_limits,
-    help="Like usd_per_day=5; NAME=none removes it. Repeat for more; what is not named stays.",
+@_customer
+@_members(
+    name="For people to read.",
+    limit="Like usd_per_day=5; NAME=none removes it. Repeat for more; what is not named stays.",
+    model="Replaces the list; repeat for more.",
+    region="Where its requests may be answered: replaces the list; repeat for more.",
+    priority=None,
+    on_soft_limit="What becomes of the tier once a soft limit is reached.",
+    metadata="Adds or replaces one.",
+    tag="Replaces the tags; repeat for more.",
 )
 @click.option("--no-limits", is_flag=True, help="Remove all limits.")
-@click.option("--model", "models", metavar="NAME", multiple=True, help="Replaces the list; repeat for more.")
 @click.option("--all-models", is_flag=True, help="Remove the list: all models may be used.")
-@click.option("--priority", type=click.Choice(PRIORITIES))
-@click.option(
-    "--on-soft-limit",
-    type=click.Choice(ON_SOFT_LIMIT),
-    help="What becomes of the tier once a soft limit is reached.",
-)
-@click.option(
-    "--metadata", metavar="NAME=TEXT", multiple=True, callback=read_pairs, help="Adds or replaces one."
-)
+@click.option("--all-regions", is_flag=True, help="Remove the list: they may be answered anywhere.")
 @click.option("--drop-metadata", "dropped", metavar="NAME", multiple=True, help="Removes one.")
-@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Replaces the tags; repeat for more.")
 @click.option("--no-tags", is_flag=True, help="Remove all tags.")
 @click.option("--disable/--enable", "disabled", default=None, help="Whether its keys are refused.")
 @json_option
@@ -173,10 +195,12 @@ def update(
     metadata: Mapping[str, str],
     dropped: Sequence[str],
     *,
+    regions: Sequence[str],
     on_soft_limit: str | None,
     tags: Sequence[str],
     no_limits: bool,
     all_models: bool,
+    all_regions: bool,
     no_tags: bool,
     disabled: bool | None,
     as_json: bool,
@@ -184,6 +208,7 @@ def update(
     """Change a customer. What is not named stays as it is."""
     either("--limit", limits, "--no-limits", no_limits)
     either("--model", models, "--all-models", all_models)
+    either("--region", regions, "--all-regions", all_regions)
     either("--tag", tags, "--no-tags", no_tags)
     for each in dropped:
         either(f"--metadata {each}=…", each in metadata, f"--drop-metadata {each}", second_given=True)
@@ -194,6 +219,8 @@ def update(
         body["limits"] = limits or None
     if models or all_models:
         body["models"] = models or None
+    if regions or all_regions:
+        body["regions"] = regions or None
     if changed_metadata:
         body["metadata"] = changed_metadata
     if tags or no_tags:
@@ -204,7 +231,7 @@ def update(
 
 
 @customers.command()
-@click.argument("customer_id", metavar="ID")
+@_customer
 @json_option
 @connected
 def delete(api: Api, customer_id: str, *, as_json: bool) -> None:
@@ -217,7 +244,7 @@ def delete(api: Api, customer_id: str, *, as_json: bool) -> None:
 
 
 @customers.command()
-@click.argument("customer_id", metavar="ID")
+@_customer
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @connected

@@ -21,7 +21,7 @@ from proxy.cli.api import (
     show_json,
     show_list,
 )
-from proxy.cli.usage import dollars
+from proxy.cli.usage import csv_option, customer_option, dollars
 
 _PATH: Final = "/admin/v1/ledger"
 _PAGE: Final = "1000"
@@ -53,6 +53,8 @@ _LOST: Final[Mapping[str, Callable[[Record], str]]] = {
     "request": lambda record: plain_text(record.get("request_id")),
     "customer": lambda record: plain_text(record.get("customer")),
     "key": lambda record: plain_text(record.get("key")),
+    "asked": lambda record: plain_text(record.get("asked")),
+    "backend": lambda record: plain_text(record.get("backend")),
     "arrived": lambda record: plain_text(record.get("arrived_at")),
     "tokens": lambda record: plain_text(record.get("tokens")),
     "usd": lambda record: dollars(record.get("usd")),
@@ -65,10 +67,10 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option("--customer", metavar="ID", help="Only of this customer; all unless given.")
+@customer_option
 @click.option("--since", metavar="DATE", help="Settled from this date, or moment with its zone, on.")
 @click.option("--until", metavar="DATE", help="To the end of this date, or before this moment.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@csv_option
 @click.option("--jsonl", is_flag=True, help="Print JSON, a row a line; so it is unless --csv is given.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --jsonl.")
 @connected
@@ -96,7 +98,7 @@ def export(
 
 
 @ledger.command()
-@click.option("--customer", metavar="ID", help="Only this customer; all unless given.")
+@customer_option
 @json_option
 @connected
 def reconcile(api: Api, customer: str | None, *, as_json: bool) -> None:
@@ -107,6 +109,8 @@ def reconcile(api: Api, customer: str | None, *, as_json: bool) -> None:
         show_json(found)
     else:
         for books in found["data"]:
+            for lost_by in books["lost_by"]:
+                click.echo(_lost_by(books["customer"], lost_by))
             for difference in books["differences"]:
                 click.echo(_difference(books["customer"], difference))
         verdict = "everything adds up" if found["ok"] else "the books do not add up"
@@ -116,7 +120,7 @@ def reconcile(api: Api, customer: str | None, *, as_json: bool) -> None:
 
 
 @ledger.command()
-@click.option("--customer", metavar="ID", help="Only of this customer; all unless given.")
+@customer_option
 @json_option
 @connected
 def lost(api: Api, customer: str | None, *, as_json: bool) -> None:
@@ -191,6 +195,13 @@ def _difference(customer: str, difference: Record) -> str:
     return (
         f"{whose}, {difference['window']}: counted {more['tokens']:+d} tokens and {more['usd']:+.6f} dollars "
         f"more than booked"
+    )
+
+
+def _lost_by(customer: str, lost: Record) -> str:
+    return (
+        f"customer {customer}: {lost['requests']} lost requests for {plain_text(lost['asked'])} "
+        f"({plain_text(lost['backend'])}) are booked as {lost['tokens']} tokens and {dollars(lost['usd'])} dollars"
     )
 
 

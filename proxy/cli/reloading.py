@@ -117,7 +117,8 @@ class Reloader:
             await self._target.prepare(loaded)
             await self._target.commit()
         not_yet = [problem for problem in read.inactive if problem not in self._running.inactive]
-        for problem in (*new_warnings(self._running, read), *not_yet):
+        waiting = came.warnings[: len(came.needs_restart)]
+        for problem in (*waiting, *new_warnings(self._running, read), *not_yet):
             self._log.warning("configuration", path=problem.path, reason=problem.message)
         self._running = loaded
         self._log.info(

@@ -32,7 +32,10 @@ def route() -> None:
     "path", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 )
 @click.option("--id", "generation_id", help="A past request, by the `x-generation-id` of its answer.")
-@click.option("--customer", help="Whose allow-list and priority count; of a past request whose it is.")
+@click.option(
+    "--customer",
+    help="Whose lists of models and regions and whose priority count; of a past request whose it is.",
+)
 @click.option("--key", help="Whose allow-lists count; a key's id.")
 @json_option
 @connected
@@ -47,7 +50,8 @@ def explain(
 ) -> None:
     """Explain the choice for a chat request in a file of JSON (- is standard input), or that of a past request.
 
-    Nothing is sent. The choice of a past request is made again from what it was made of.
+    Nothing is sent. What a customer has spent is not looked at: no tier is lowered for it, and no backend left out as
+    too dear. The choice of a past request is made again from what it was made of, its money included.
     """
     either("a file", path, "--id", generation_id)
     either("--key", key, "--id", generation_id)

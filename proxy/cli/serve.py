@@ -4,7 +4,9 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -12,12 +14,14 @@ import click
 
 from proxy.assembly.kept import Kept, kept
 from proxy.cli.configuration import loaded_or_exit, show, source
+from proxy.cli.opened import Opened, WorkersFailed
 from proxy.cli.process import FAILED, importing, loop_factory
 from proxy.http.server import BACKLOG
 from proxy.routing.catalogue.load import from_settings
 from proxy.settings.load import Loaded
-from proxy.settings.reload import Source
 from proxy.telemetry import log as logs
+from ratelimit.store.address import parse_address
+from ratelimit.store.embedded import EmbeddedServer
 from ratelimit.store.errors import AddressError, EmbeddedServerError, StoreRefused
 
 _INTERRUPTED: Final = 130
@@ -46,61 +50,47 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         keys = kept(loaded)
     except OSError as problem:
         _fail(f"the data directory {settings.server.data_dir} cannot be used: {problem.strerror}")
-    run = _alone if settings.server.workers == 1 else _with_workers
     try:
-        run(of, loaded, keys, listener, ops_listener, log)
-    except (StoreRefused, EmbeddedServerError, AddressError) as problem:
+        with ExitStack() as stack:
+            store = _launched_store(loaded, stack)
+            address = None if store is None else store.address
+            greet = partial(_greet, loaded, keys, listener)
+            _serve(Opened(of, loaded, keys, address, listener, ops_listener, log, greet), store)
+    except (StoreRefused, EmbeddedServerError, AddressError, WorkersFailed) as problem:
         _fail(str(problem))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
-def _alone(
-    of: Source,
-    loaded: Loaded,
-    keys: Kept,
-    listener: socket.socket,
-    ops_listener: socket.socket | None,
-    log: Any,
-) -> None:
+def _launched_store(loaded: Loaded, stack: ExitStack) -> EmbeddedServer | None:
+    """The embedded store, if it is configured; it stops with `stack`, after all that uses it.
+
+    Raises:
+        AddressError: `redis.url` is none.
+        EmbeddedServerError: it cannot be started.
+    """
+    if parse_address(loaded.settings.redis.url).kind != "embedded":
+        return None
+    store = EmbeddedServer(loaded.settings.server.data_dir)
+    store.launch()
+    stack.callback(store.stop)
+    return store
+
+
+def _serve(opened: Opened, store: EmbeddedServer | None) -> None:
+    """Serve to the end, from when the store answers: it gets ready while what serves is imported."""
+    alone = opened.loaded.settings.server.workers == 1
+    serving: Callable[[Opened], Coroutine[Any, Any, None]]
     with importing():
-        from proxy.cli.single import serve_alone
-
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(
-            serve_alone(of, loaded, keys, listener, ops_listener, log, lambda: _greet(loaded, keys, listener))
-        )
-
-
-def _with_workers(
-    of: Source,
-    loaded: Loaded,
-    keys: Kept,
-    listener: socket.socket,
-    ops_listener: socket.socket | None,
-    log: Any,
-) -> None:
-    with importing():
-        from proxy.cli.supervised import store_for_all, supervise
-        from proxy.cli.supervisor import WorkersFailed
-
-    with ExitStack() as stack, asyncio.Runner() as runner:  # no task of it is hot
-        address = store_for_all(loaded, stack)
-        try:
-            runner.run(
-                supervise(
-                    of,
-                    loaded,
-                    keys,
-                    address,
-                    listener,
-                    ops_listener,
-                    log,
-                    lambda: _greet(loaded, keys, listener),
-                )
-            )
-        except WorkersFailed as problem:
-            _fail(str(problem))
+        if alone:
+            from proxy.cli.single import serve_alone as serving
+        else:
+            from proxy.cli.supervised import supervise as serving
+        factory = loop_factory() if alone else None  # no task of a supervisor is hot
+    if store is not None:
+        store.wait_until_ready()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serving(opened))
 
 
 def _listen(host: str, port: int, advice: str) -> socket.socket:

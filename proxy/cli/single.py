@@ -1,45 +1,37 @@
 """One process that serves alone: from its first connection to the end of the last."""
 
-import socket
-from collections.abc import Callable
-from typing import Any
-
 from proxy.app import Gateway
-from proxy.assembly.kept import Kept
 from proxy.assembly.seat import Seat
+from proxy.cli.opened import Opened
 from proxy.cli.process import spare_the_collector
 from proxy.cli.reloading import BY_ADMIN, Reloader
 from proxy.cli.stopping import Stopping
 from proxy.http.server import HttpServer
-from proxy.settings.load import Loaded
-from proxy.settings.reload import Reloaded, Source
+from proxy.settings.reload import Reloaded
 from proxy.web.ops import ops_serving
 from proxy.web.probes import DRAINING
 
 
-async def serve_alone(
-    source: Source,
-    loaded: Loaded,
-    kept: Kept,
-    listener: socket.socket,
-    ops_listener: socket.socket | None,
-    log: Any,
-    listening: Callable[[], None],
-) -> None:
-    """Serve until a signal ends it. `listening` is called when requests are taken."""
+async def serve_alone(opened: Opened) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        StoreRefused: the store cannot be used as it is.
+    """
+    log = opened.log
 
     async def reload() -> Reloaded:
         return await reloader.reload(BY_ADMIN)
 
-    gateway = Gateway(loaded, log, kept, Seat(reload))
-    reloader = Reloader(source, loaded, gateway, log)
-    server = HttpServer(gateway)
+    gateway = Gateway(opened.loaded, log, opened.kept, Seat(reload, store_address=opened.store_address))
+    reloader = Reloader(opened.source, opened.loaded, gateway, log)
+    server = HttpServer(gateway, keepalive_timeout_s=opened.loaded.settings.server.keepalive_timeout_s)
     stopping = Stopping()
     async with gateway.running(), server.running():
         stopping.heed_signals()
-        await server.listen(listener)
-        async with ops_serving(ops_listener, lambda: gateway.readiness.reasons, gateway.exposition):
-            listening()
+        await server.listen(opened.listener)
+        async with ops_serving(opened.ops_listener, lambda: gateway.readiness.reasons, gateway.exposition):
+            opened.listening()
             spare_the_collector()
             async with reloader.heeding():
                 await stopping.asked.wait()

@@ -12,17 +12,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from prometheus_client import ProcessCollector
-
 from proxy.admin.reload import Reload
 from proxy.assembly.kept import Kept
 from proxy.cli.channel import ChannelLost
 from proxy.cli.child import Child, start_child
 from proxy.cli.messages import Start
+from proxy.cli.opened import WorkersFailed
 from proxy.cli.stopping import Stopping
 from proxy.settings.load import Loaded
 from proxy.settings.problems import ConfigError, Problem
-from proxy.telemetry.figures import Family, counted, exposition, figures_of, merged
+from proxy.telemetry.figures import Family, counted, counter, gauge, merged
 from proxy.web.probes import DRAINING, STARTING
 from ratelimit.store.address import Address
 
@@ -37,10 +36,6 @@ _FIGURES_S: Final = 2.0
 _PREPARE_S: Final = 30.0
 _END_S: Final = 10.0
 """Beyond `drain_s`, for what is ended early, for settlements and for closing."""
-
-
-class WorkersFailed(Exception):
-    """The workers cannot serve; the message says why."""
 
 
 class Supervisor:
@@ -73,7 +68,6 @@ class Supervisor:
         self._quick_ends = 0
         self._restarts = 0
         self._departed: list[Family] = []
-        self._own_figures = ProcessCollector(registry=None)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -87,13 +81,15 @@ class Supervisor:
 
     async def exposition(self) -> bytes:
         """The metrics of all workers, in Prometheus' text format."""
+        from proxy.telemetry.exposition import exposition, process_figures
+
         children = self._up()
         answers = await asyncio.gather(*map(_figures, children))
         return exposition(
             [
-                *merged([self._departed, figures_of([self._own_figures]), *answers]),
-                _gauge("headgate_workers", "Worker processes that serve.", len(children)),
-                _counter("headgate_worker_restarts", "Workers that took another's place.", self._restarts),
+                *merged([self._departed, process_figures(), *answers]),
+                gauge("headgate_workers", "Worker processes that serve.", len(children)),
+                counter("headgate_worker_restarts", "Workers that took another's place.", self._restarts),
             ]
         )
 
@@ -354,11 +350,3 @@ async def _figures(child: Child) -> list[Family]:
     with suppress(TimeoutError, ChannelLost):
         child.figures = await child.channel.ask("figures", limit_s=_FIGURES_S)
     return child.figures
-
-
-def _gauge(name: str, text: str, value: int) -> Family:
-    return Family(name, text, "gauge", {(name, ()): value})
-
-
-def _counter(name: str, text: str, value: int) -> Family:
-    return Family(name, text, "counter", {(f"{name}_total", ()): value})

@@ -31,8 +31,14 @@ _TOKENS: Final[Mapping[str, str]] = {
 }
 
 
+customer_option: Final = click.option(
+    "--customer", metavar="ID", help="Only of this customer; all unless given."
+)
+csv_option: Final = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+
+
 @click.command()
-@click.option("--customer", metavar="ID", help="Only of this customer; all unless given.")
+@customer_option
 @click.option("--key", metavar="ID", help="Only of this key.")
 @click.option("--model", metavar="NAME", help="Only what this model answered.")
 @click.option("--tag", metavar="WORD", help="Only requests with this tag.")
@@ -45,7 +51,7 @@ _TOKENS: Final[Mapping[str, str]] = {
     multiple=True,
     help="`customer` unless given; repeat for more.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@csv_option
 @json_option
 @connected
 def usage(

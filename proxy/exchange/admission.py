@@ -63,10 +63,16 @@ class Admission(NamedTuple):
 
 
 class Smaller(NamedTuple):
-    """The same request for less. `output_tokens`: the shorter limit of its answer; `None`: as it was asked for."""
+    """The same request for less.
+
+    Attributes:
+        output_tokens: the shorter limit of its answer; `None`: as it was asked for.
+        about: as `admit` takes it.
+    """
 
     bound: Bound
     output_tokens: int | None
+    about: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +138,14 @@ class Admissions:
         request_id: str,
         bound: Bound,
         *,
+        about: bytes = b"",
         earlier: Admission | None = None,
         smaller: Callable[[Room], Smaller | None] | None = None,
     ) -> Admission:
         """Hold what the request may use, all or nothing. Without limits nothing is awaited.
 
         Args:
+            about: kept with what is held, for whoever looks at it after this gateway died; see `about_of`.
             earlier: what it was admitted with before: `bound` comes on top, and the request counts once.
             smaller: asked once, when a quota or budget is in the way, for a request that fits what is left.
 
@@ -150,7 +158,8 @@ class Admissions:
             return earlier
         known_away = not self._reservations.available
         if counts_for.limited and not known_away:
-            return await self._held(counts_for, request_id, bound, earlier, smaller)
+            step = 1 if earlier is None else earlier.step + 1
+            return await self._held(counts_for, Claim(request_id, step, *bound, about), earlier, smaller)
         if known_away or self._settler.failing(counts_for.customer_id):
             return self._during_outage(counts_for, earlier, None)
         return self._unheld(counts_for)
@@ -158,12 +167,11 @@ class Admissions:
     async def _held(
         self,
         counts_for: Account,
-        request_id: str,
-        bound: Bound,
+        claim: Claim,
         earlier: Admission | None,
         smaller: Callable[[Room], Smaller | None] | None,
     ) -> Admission:
-        claim = Claim(request_id, 1 if earlier is None else earlier.step + 1, *bound)
+        request_id = claim.reservation_id
         try:
             decision, output_tokens = await self._decided(counts_for, claim, smaller)
         except StoreUnavailable as outage:
@@ -257,7 +265,7 @@ class Admissions:
         shorter = smaller(decision.room)
         if shorter is None:
             return decision, None
-        claim = Claim(claim.reservation_id, claim.step, *shorter.bound)
+        claim = Claim(claim.reservation_id, claim.step, *shorter.bound, shorter.about)
         return await self._asked_again(counts_for, claim, until_s), shorter.output_tokens
 
     async def _asked_again(self, counts_for: Account, claim: Claim, until_s: float) -> Decision:

@@ -13,6 +13,7 @@ from proxy.exchange.errors import Refused
 from proxy.exchange.needs import needs_of
 from proxy.exchange.upstream.backends import Providers
 from proxy.routing.catalogue.types import Backend, Catalogue
+from proxy.routing.filters import listed, within
 from proxy.routing.names import admitted, meant, mode_asked
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy
@@ -55,7 +56,12 @@ NO_BUDGET: Final = Budget()
 
 
 class Asking(NamedTuple):
-    """A request on its way to a plan. `subject`: `None` for a question of the gateway's own, which no list limits."""
+    """A request on its way to a plan.
+
+    Attributes:
+        subject: `None` for a question of the gateway's own, which no list of names limits.
+        customer_id, customer_regions: whom such a question is about.
+    """
 
     request: Canonical
     operation: Operation
@@ -64,6 +70,12 @@ class Asking(NamedTuple):
     wishes: Wishes = NONE
     budget: Budget = NO_BUDGET
     customer_id: str = ""
+    customer_regions: tuple[str, ...] = ()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Where it may be answered, in lower case; none means anywhere."""
+        return self.customer_regions if self.subject is None else self.subject.regions
 
     @property
     def allow_lists(self) -> AllowLists:
@@ -196,7 +208,7 @@ class Choosing:
                 raise Refused(unreadable.code, unreadable.message, param=unreadable.param) from None
             raise _refused(problem, asking.request) from None
         except Exception as fault:  # noqa: BLE001 - a better choice is a convenience: no fault of ours in it may fail a request
-            return self._in_order(facts, verdict, budget, fault)
+            return self._in_order(facts, asking.wishes, verdict, budget, fault)
 
     def replayed(self, inputs: Inputs) -> Plan:
         """The plan of a past request's inputs, with the catalogue of now.
@@ -243,6 +255,7 @@ class Choosing:
             self._passed_on,
             images,
             predicted,
+            asking.regions,
         )
 
     def _lacks(self, asking: Asking, backend_id: str) -> tuple[str, ...]:
@@ -264,7 +277,9 @@ class Choosing:
             )
         )
 
-    def _in_order(self, facts: Facts, verdict: Verdict, budget: Budget, fault: Exception) -> Plan:
+    def _in_order(
+        self, facts: Facts, wishes: Wishes, verdict: Verdict, budget: Budget, fault: Exception
+    ) -> Plan:
         kind = type(fault).__name__
         if kind not in self._logged:
             self._logged.add(kind)
@@ -273,6 +288,15 @@ class Choosing:
             plan = self._policy.in_order(facts, verdict)
         except Unroutable as problem:
             raise Refused(problem.code, problem.message, param=problem.param) from None
+        # What was promised of a prompt's whereabouts and of money holds whatever has failed.
+        for regions in filter(None, (facts.regions, wishes.regions)):
+            plan = plan._replace(
+                attempts=tuple(each for each in plan.attempts if within(each.backend, regions))
+            )
+            if not plan.attempts:
+                raise Refused(
+                    "no_capable_backend", f"no backend is known to be in {listed(regions)}", param="model"
+                )
         if not budget.dollars:
             return plan
         priced = tuple(each for each in plan.attempts if each.backend.price is not None)

@@ -84,14 +84,7 @@ class Conversations:
     def place(self, customer_id: str, members: Mapping[str, Any], ask: Ask) -> Place:
         """Where a request with these members (OpenAI's vocabulary) stands."""
         facts = ask.facts
-        named = next(
-            (
-                (name, said)
-                for name in ("session_id", "prompt_cache_key")
-                if isinstance(said := members.get(name), str) and said
-            ),
-            None,
-        )
+        named = _named(members)
         texts = named or ("beginning", _user(members), *beginning(_list(members), head_chars=_HEAD_CHARS))
         return Place(
             customer_id,
@@ -163,6 +156,15 @@ def read(blob: bytes) -> Remembered | None:
 def _fits(found: Remembered, place: Place) -> bool:
     """The last request of this conversation was of this turn or of the one before it."""
     return found.turns in (place.turns, place.turns - 1)
+
+
+def _named(members: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The client's own name for the conversation, and the member that says it."""
+    for member in ("session_id", "prompt_cache_key"):
+        said = members.get(member)
+        if isinstance(said, str) and said:
+            return member, said
+    return None
 
 
 def _user(members: Mapping[str, Any]) -> str:

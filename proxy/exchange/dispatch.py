@@ -189,7 +189,7 @@ class Dispatch:
                 reader,
                 tail,
                 lane,
-                lane.deadlines,
+                lane.deadlines if self._is_last(job, attempt) else lane.deadlines_before_others,
                 lambda: self._on_commit(job, way),
             )
 
@@ -208,6 +208,12 @@ class Dispatch:
         elif ending.error is None and held is not None:
             job.record.finish = finish_of(held.members)
         return ending
+
+    def _is_last(self, job: Job, attempt: Attempt) -> bool:
+        """Whether no backend after this one could still be tried."""
+        record = job.record
+        assert record.plan is not None
+        return record.plan.attempts[-1] is attempt or len(record.tries) > self._patience.retries
 
     async def _plain(self, job: Job, way: Way, request: UpstreamRequest) -> Ending:
         lane = way.lane

@@ -19,6 +19,7 @@ from proxy.exchange.bounds import (
 )
 from proxy.exchange.errors import Refused
 from proxy.exchange.guesses import Guesses
+from proxy.exchange.ledger_row import about_of
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Catalogue, Model
 from proxy.routing.plans import Plan
@@ -90,11 +91,17 @@ class Holding:
                 asked_for = self._asked(request, plan.attempts, streams=streams, hard=True)
                 whole = asked_for.bound(asked_for.output_tokens)
                 if whole is not None and _fits(whole, room):
-                    return Smaller(whole, None)
-            return asked_for.within(room) if self._limits.shrink else None
+                    return Smaller(whole, None, about_of(record.asked, plan))
+            found = asked_for.within(room) if self._limits.shrink else None
+            return None if found is None else Smaller(*found, about_of(record.asked, plan))
 
         admission = await self._admissions.admit(
-            account, record.request_id, held, earlier=earlier, smaller=smaller if account.hard else None
+            account,
+            record.request_id,
+            held,
+            about=about_of(record.asked, plan),
+            earlier=earlier,
+            smaller=smaller if account.hard else None,
         )
         record.plan, request = plan, asked_for.request
         if admission.output_tokens is not None:
@@ -158,15 +165,15 @@ class _Asked:
             self.request, self.prompt, self.attempts[0], self.output_tokens, self.models, self.guesses
         )
 
-    def within(self, room: Room) -> Smaller | None:
-        """The longest answer that fits; `None` when not even a short one does."""
-        found: Smaller | None = None
+    def within(self, room: Room) -> tuple[Bound, int] | None:
+        """The longest answer that fits, tokens, and its bound; `None` when not even a short one does."""
+        found: tuple[Bound, int] | None = None
         least, most = LEAST_OUTPUT_TOKENS, self.output_tokens - 1
         while least <= most:
             middle = (least + most) // 2
             made = self.bound(middle)
             if made is not None and _fits(made, room):
-                found = Smaller(made, middle)
+                found = made, middle
                 least = middle + 1
             else:
                 most = middle - 1

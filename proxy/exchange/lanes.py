@@ -1,7 +1,7 @@
 """One lane per backend and provider key: what an attempt needs of it, put together once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from providers.dialects import PlainUpstream
@@ -18,10 +18,14 @@ from proxy.routing.policy import Attempt
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The way to one backend over one of its provider's keys; also `relay.Source`."""
+    """The way to one backend over one of its provider's keys; also `relay.Source`.
+
+    `deadlines_before_others`: instead of `deadlines`, while another backend could be tried.
+    """
 
     key: ProviderKey
     deadlines: Deadlines
+    deadlines_before_others: Deadlines
     slot: Slot
     headroom: Headroom
     wall_clock_s: Callable[[], float]
@@ -90,9 +94,14 @@ class Lanes:
 
     def _lane(self, backend: Backend, key: ProviderKey) -> Lane:
         times = key.provider.timeouts
+        deadlines = Deadlines(
+            times.first_byte_s, times.first_content_s, times.stall_s, times.total_s, self._tail_s
+        )
+        sooner_s = times.first_byte_before_others_s
         return Lane(
             key,
-            Deadlines(times.first_byte_s, times.first_content_s, times.stall_s, times.total_s, self._tail_s),
+            deadlines,
+            deadlines if sooner_s is None else replace(deadlines, first_byte_s=sooner_s),
             Slot(backend.id, key.id),
             self._headroom,
             self._wall_clock_s,

@@ -8,6 +8,7 @@ import orjson
 
 from proxy.exchange.errors import Refused
 from proxy.exchange.record import Record, usd
+from proxy.routing.plans import Plan
 from ratelimit.limits.types import Row
 from ratelimit.subjects.records import is_tag
 from ratelimit.subjects.types import TAGS_MAX
@@ -68,6 +69,25 @@ def tags_of(subject_tags: tuple[str, ...], members: Mapping[str, Any]) -> tuple[
     if not sound or not all(isinstance(tag, str) and is_tag(tag) for tag in tags):
         raise Refused("invalid_request", _TAGS_MAX, param="headgate.tags")
     return tuple(dict.fromkeys((*subject_tags, *tags)))
+
+
+def about_of(asked: str, plan: Plan | None) -> bytes:
+    """What is kept with the money held for a request: all that is known of it should its gateway die.
+
+    Args:
+        asked: the name in the request.
+        plan: `None` while a micro-classifier is asked what it is.
+    """
+    return orjson.dumps((asked, None if plan is None else plan.attempts[0].backend.id))
+
+
+def about_members(about: bytes) -> dict[str, str | None]:
+    """What `about_of` has said, as administrators see it; both are `None` for what was held without it.
+
+    `backend` is the first of the plan: which ones were asked, only the gateway that died knew.
+    """
+    asked, backend = orjson.loads(about) if about else (None, None)
+    return {"asked": asked, "backend": backend}
 
 
 def row_of(record: Record, now_s: float) -> Row:

@@ -62,10 +62,12 @@ class Terms(NamedTuple):
     Attributes:
         priced_only: money is limited, so that a backend without a price may not be asked.
         wishes: the request's own; those on who may read its prompt hold for the question too.
+        regions: its customer's.
     """
 
     priced_only: bool = False
     wishes: Wishes = NONE
+    regions: tuple[str, ...] = ()
 
 
 class MicroCalls:
@@ -221,6 +223,7 @@ class MicroCalls:
             wishes=terms.wishes.on_who_may_read,
             budget=Budget(terms.priced_only),
             customer_id=record.customer_id,
+            customer_regions=terms.regions,
         )
         try:
             return self._choosing.choose(asking)

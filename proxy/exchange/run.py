@@ -16,7 +16,7 @@ from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
 from proxy.exchange.holding import Holding
 from proxy.exchange.judging import Judge
-from proxy.exchange.ledger_row import row_of, tags_of
+from proxy.exchange.ledger_row import about_of, row_of, tags_of
 from proxy.exchange.micro_call import MicroCalls, Terms
 from proxy.exchange.record import Record
 from proxy.exchange.steering import Course, Steering, kept_verdict
@@ -267,9 +267,11 @@ class Exchange:
             if micro is not None and judgement.left_open is not None:
 
                 async def admit(most: Bound) -> None:
-                    held.admission = await self._admissions.admit(account, record.request_id, most)
+                    held.admission = await self._admissions.admit(
+                        account, record.request_id, most, about=about_of(record.asked, None)
+                    )
 
-                terms = Terms(account.dollars, asking.wishes)
+                terms = Terms(account.dollars, asking.wishes, asking.regions)
                 verdict = await micro.verdict(arrival, judgement, record, admit, terms)
             verdict = verdict or judgement.verdict
         return classifying.steering.course(

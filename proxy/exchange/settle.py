@@ -44,6 +44,11 @@ class Settlement:
                     cost_microusd=each.cost_microusd or 0,
                 )
 
+    def unbilled(self, tries: Sequence[Try]) -> None:
+        """An administrator had a micro-classifier asked so often, which no customer pays for."""
+        self.classified(tries)
+        self._metrics.unbilled(sum(each.cost_microusd or 0 for each in tries))
+
     def settled(self, record: Record) -> None:
         """A request is over."""
         metrics = self._metrics

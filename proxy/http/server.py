@@ -19,7 +19,6 @@ from proxy.http.protocol import Protocol
 
 BACKLOG: Final = 2048
 
-_KEEP_ALIVE_S: Final = 75
 _LOOK_S: Final = 0.02
 _IN_FLIGHT_S: Final = 0.1
 """A request that was on its way when the listener closed has this long to arrive."""
@@ -38,7 +37,8 @@ class _State(ServerState):
 class HttpServer:
     """One process's connections. Use it on one event loop."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, keepalive_timeout_s: float = 75.0) -> None:
+        """`keepalive_timeout_s`: a connection is closed that has had no request for so long after an answer."""
         self._config = uvicorn.Config(
             app,
             http=Protocol,
@@ -49,7 +49,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_keep_alive=keepalive_timeout_s,  # type: ignore[arg-type]  # it is handed to `call_later`
         )
         self._config.load()
         self._state = _State()

@@ -1,13 +1,14 @@
 """A choice told afterwards: every candidate with its score and its reasons, in an operator's words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any, Final
 
 from proxy.routing.plans import Grounds, Kept, Plan
-from proxy.routing.ranking import WEIGHTS, price_of, score_of
-from proxy.routing.shelf import BELOW, OPEN, SATURATED, TOO_LONG, WELL, availability_of_late
+from proxy.routing.ranking import WEIGHTS, Field, prices_of, scores_of
+from proxy.routing.shelf import BELOW
 from proxy.routing.snapshot import BackendState
+from proxy.routing.standing import OPEN, SATURATED, TOO_LONG, WELL, availability_of_late
 from proxy.routing.types import Attempt, Verdict
 
 _PICOUSD: Final = 10**12
@@ -27,16 +28,17 @@ def explained(plan: Plan) -> dict[str, Any]:
     grounds = plan.grounds
     candidates: list[dict[str, Any]] = []
     if grounds is not None:
-        ranks = _price_ranks(grounds)
-        for kept in grounds.kept:
-            row = kept[4]
+        prices = prices_of(_field(grounds, grounds.kept))
+        ranks = {price: rank for rank, price in enumerate(sorted(set(prices)), 1)}
+        for kept, price in zip(grounds.kept, prices, strict=True):
+            row, rank = kept[3], ranks[price]
             candidates.append(
                 {
                     "backend": row.backend_id,
                     "model": row.model.id,
                     "kept": True,
-                    "score": round(_score(grounds, kept), 4),
-                    "reasons": list(_reasons(grounds, kept, ranks)),
+                    "score": round(scores_of(_field(grounds, [kept]))[0], 4),
+                    "reasons": list(_reasons(grounds, kept, price, rank)),
                 }
             )
         candidates += [
@@ -81,35 +83,41 @@ def reasons_of(plan: Plan, attempt: Attempt) -> tuple[str, ...]:
     grounds = plan.grounds
     if grounds is None:
         return attempt.reason
-    kept = next((each for each in grounds.kept if each[4].attempt is attempt), None)
-    return attempt.reason if kept is None else tuple(_reasons(grounds, kept, _price_ranks(grounds)))
+    prices = prices_of(_field(grounds, grounds.kept))
+    for kept, price in zip(grounds.kept, prices, strict=True):
+        if kept[3].attempt is attempt:
+            rank = 1 + len({other for other in prices if other < price})
+            return tuple(_reasons(grounds, kept, price, rank))
+    return attempt.reason
 
 
-def _score(grounds: Grounds, kept: Kept) -> float:
-    _, _, _, _, row, standing, grade, number = kept
-    weights = grounds.lines[number].shelf.weights or WEIGHTS
-    price = price_of(grounds.facts, grounds.output_tokens, grounds.snapshot.warm)
-    return score_of(weights, price)(row, standing, grade)
+def _field(grounds: Grounds, kept: Sequence[Kept]) -> Field:
+    """These candidates; the weights are those of the first one's line."""
+    weights = grounds.lines[kept[0][6]].shelf.weights or WEIGHTS
+    return Field(
+        [row for _, _, _, row, _, _, _ in kept],
+        [standing for _, _, _, _, standing, _, _ in kept],
+        [grade for _, _, _, _, _, grade, _ in kept],
+        weights,
+        grounds.facts,
+        grounds.output_tokens,
+        grounds.snapshot.warm,
+    )
 
 
-def _price_ranks(grounds: Grounds) -> dict[str, tuple[float, int]]:
-    """By backend the price of this request in pico-dollars, and which of the candidates' prices it is, from 1."""
-    price = price_of(grounds.facts, grounds.output_tokens, grounds.snapshot.warm)
-    prices = {kept[4].backend_id: price(kept[4]) for kept in grounds.kept}
-    order = sorted(set(prices.values()))
-    return {backend: (value, order.index(value) + 1) for backend, value in prices.items()}
-
-
-def _reasons(grounds: Grounds, kept: Kept, prices: dict[str, tuple[float, int]]) -> Iterator[str]:
-    group, _, _, _, row, standing, grade, number = kept
+def _reasons(grounds: Grounds, kept: Kept, price_picousd: float, rank: int) -> Iterator[str]:
+    """`rank`: of the price among those of all that were kept, from 1."""
+    group, _, _, row, standing, grade, number = kept
     line = grounds.lines[number]
     state = grounds.snapshot.conditions.of(row.backend_id)
     yield from row.attempt.reason
     if number:
         yield f"`models` names it as fallback {number}"
     yield f"by {line.ordering}"
-    price, rank = prices[row.backend_id]
-    yield "price unknown" if price == inf else f"price={price / _PICOUSD:.6f} USD, rank {rank}"
+    if price_picousd == inf:
+        yield "price unknown"
+    else:
+        yield f"price={price_picousd / _PICOUSD:.6f} USD, rank {rank}"
     yield from _of_quality(grade.quality, grade.band, line.shelf.floor)
     yield _health(state)
     if line.ordering in ("score", "throughput", "weighted"):

@@ -1,14 +1,14 @@
-"""What a candidate must have: each test drops it with a reason, or leaves it."""
+"""What a candidate must have: each test names those it drops, and why. All of a list are tested at once."""
 
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from proxy.routing.catalogue.cost import PICOUSD_PER_MICROUSD, cost_picousd
-from proxy.routing.catalogue.types import Backend, Price
-from proxy.routing.shelf import UNLIMITED, Row, Standing
+from proxy.routing.catalogue.types import Backend
+from proxy.routing.shelf import Places, Row, Shelf
 from proxy.routing.snapshot import NOBODY, Snapshot
+from proxy.routing.standing import UNLIMITED, Standing
 from proxy.routing.types import IMAGE_TOKENS, TAKES_ALL, Facts, Lacks
 from proxy.routing.wishes import NONE, Wishes
 
@@ -18,11 +18,9 @@ NO_TRAINING: Final = frozenset({"no-train", "no-training", "no-retention", "zdr"
 NO_RETENTION: Final = frozenset({"no-retention", "zdr"})
 """Data policies that answer `zdr`."""
 
-_PICOUSD_PER_TOKEN: Final = 1_000_000
-"""A dollar per million tokens, in pico-dollars per token."""
-_PICOUSD: Final = 10**12
-
-Why = Literal["wish", "money", "unpriced", "no_key", "ended", "busy", "needs", "lacks", "context", "output"]
+Why = Literal[
+    "wish", "money", "unpriced", "no_key", "ended", "busy", "needs", "lacks", "context", "output", "residency"
+]
 
 
 class Drop(NamedTuple):
@@ -38,15 +36,33 @@ class Drop(NamedTuple):
     param: str = "model"
 
 
-Check = Callable[[Row, Standing], Drop | None]
+Refused = tuple[Places, Drop]
+"""Candidates, and the one reason against all of them."""
 
-_NOTHING: Final = frozenset[str]()
 _BUSY: Final = Drop(
     "busy", "keeps the rest of its limits for requests of higher priority", "headgate.priority"
 )
 _NO_KEY: Final = Drop("no_key", "has no provider key for this customer and tier")
 _UNPRICED: Final = Drop("unpriced", "has no known price, so that a key with a limit in dollars cannot use it")
 _POOR: Final = Drop("money", "may cost more than is left of a limit in dollars")
+
+
+def _unwished(param: str, words: str) -> Drop:
+    return Drop("wish", words, param)
+
+
+_NOT_ONLY: Final = _unwished("provider.only", "is not in `provider.only`")
+_IGNORED: Final = _unwished("provider.ignore", "is in `provider.ignore`")
+_NOT_ORDERED: Final = _unwished("provider.order", "is not in `provider.order`, and no fallback is allowed")
+_QUANTIZED: Final = _unwished("provider.quantizations", "is not of `provider.quantizations`")
+_AWAY: Final = _unwished("headgate.region", "is not known to be in `headgate.region`")
+_TRAINS: Final = _unwished("provider.data_collection", "is not known not to train on prompts")
+_RETAINS: Final = _unwished("provider.zdr", "is not known to retain nothing")
+_UNSAID: Final = _unwished("provider.enforce_distillable_text", "is not known to let its output be distilled")
+_INCOMPARABLE: Final = _unwished(
+    "provider.max_price", "has no known price to compare with `provider.max_price`"
+)
+_DEAR: Final = _unwished("headgate.max_cost_usd", "may cost more than `headgate.max_cost_usd`")
 
 _ASKED_BY: Final = MappingProxyType(
     {
@@ -62,207 +78,207 @@ _ASKED_BY: Final = MappingProxyType(
 """The member of a request that needs a word of `can`."""
 
 
-def checks(
+def refusals(
+    shelf: Shelf,
+    standings: Sequence[Standing],
     facts: Facts,
     wishes: Wishes,
     snapshot: Snapshot,
     tier: str | None,
     known: frozenset[str],
     request_tokens: int,
-    *,
-    named: bool,
-) -> list[Check]:
-    """Those that this request needs beside the one of its size.
+) -> dict[int, Drop]:
+    """By place those who are no candidates, each with the first reason against it.
 
     Args:
+        standings: of the shelf.
         tier: of the plan, for candidates of a tier; `None` for a named model, or where one was asked for.
         known: names of all providers here, in lower case.
         request_tokens: of prompt and answer, as expected.
-        named: the client itself named their model, not a tier that holds it.
     """
-    found: list[Check] = []
-    if facts.needs:
-        found.append(_able(facts.needs, named=named))
-    if facts.lacks is not TAKES_ALL:
-        found.append(_taken(facts.lacks))
-    if "low" in (facts.priority, wishes.priority):
-        found.append(
-            lambda _, standing: _BUSY if standing.scarce or request_tokens > standing.scarce_tokens else None
-        )
-    if wishes is not NONE:
-        found += _of_wishes(facts, wishes, tier, known)
-    if snapshot.barred is not NOBODY and (barred := snapshot.barred[tier or ""]):
-        found.append(lambda row, _: _NO_KEY if row.backend.provider in barred else None)
-    if snapshot.today is not None and not named:
-        found.append(_ended(snapshot.today))
-    if snapshot.dollars:
-        found.append(lambda row, _: _UNPRICED if row.backend.price is None else None)
-        if snapshot.spendable_microusd is not None:
-            found.append(_costs(facts, snapshot.spendable_microusd, _POOR, unbounded_passes=True))
+    found: dict[int, Drop] = {}
+    for places, drop in _of_shelf(shelf, facts, wishes, snapshot, tier, known):
+        for place in places:
+            found.setdefault(place, drop)
+    left = [row for row in shelf.rows if row.place not in found] if found else shelf.rows
+    for places, drop in _of_each(left, standings, facts, wishes, snapshot, request_tokens):
+        for place in places:
+            found.setdefault(place, drop)
     return found
 
 
-def too_small(row: Row, least_tokens: int) -> Drop:
-    """What a request's size is too much for. `least_tokens`: of prompt and limit of the answer."""
-    if least_tokens > row.context_tokens:
-        return Drop("context", f"takes {row.context_tokens} tokens", "messages")
-    return Drop("output", f"answers with at most {row.output_tokens} tokens", "max_tokens")
+def _of_shelf(
+    shelf: Shelf, facts: Facts, wishes: Wishes, snapshot: Snapshot, tier: str | None, known: frozenset[str]
+) -> Iterator[Refused]:
+    """Tests that the shelf's own index answers, for many candidates at a time."""
+    answer_tokens = facts.output_limit_tokens or 0
+    least_tokens = facts.least_prompt_tokens + answer_tokens
+    if least_tokens > shelf.context_tokens or answer_tokens > shelf.output_tokens:
+        yield from _too_small(shelf, least_tokens, answer_tokens)
+    if facts.needs:
+        yield from _incapable(shelf, facts)
+    if facts.regions:
+        words = f"is not known to be in {listed(facts.regions)}, the customer's `regions`"
+        yield shelf.places - _under(shelf.regions, facts.regions), Drop("residency", words)
+    if wishes is not NONE:
+        yield from _not_named(shelf, facts, wishes, tier, known)
+        yield from _unlike(shelf, wishes)
+        yield from _above_price(shelf, facts, wishes)
+    if snapshot.barred is not NOBODY:
+        for provider in snapshot.barred[tier or ""]:
+            yield shelf.at.get(provider, ()), _NO_KEY
+    if shelf.last_days:
+        yield from _ended(shelf, snapshot)
+    if snapshot.dollars:
+        yield shelf.unpriced, _UNPRICED
 
 
-def _able(needs: frozenset[str], *, named: bool) -> Check:
-    def check(row: Row, _: Standing) -> Drop | None:
-        can = row.can
-        if can is None:
-            if named:
-                return None
-            can = _NOTHING
-        if needs <= can:
-            return None
-        names = tuple(sorted(needs - can))
-        return Drop("needs", f"is not known to have {listed(names)}", _ASKED_BY.get(names[0], "model"))
-
-    return check
-
-
-def _taken(lacks: Lacks) -> Check:
-    def check(row: Row, _: Standing) -> Drop | None:
-        names = lacks[row.backend_id]
-        return Drop("lacks", f"does not take {listed(names)}", names[0]) if names else None
-
-    return check
-
-
-def _of_wishes(facts: Facts, wishes: Wishes, tier: str | None, known: frozenset[str]) -> Iterator[Check]:
-    yield from _of_names(facts, wishes, tier, known)
-    if wishes.quantizations:
-        other = Drop("wish", "is not of `provider.quantizations`", "provider.quantizations")
-        yield (
-            lambda row, _: (
-                None if (row.backend.quantization or "unknown").lower() in wishes.quantizations else other
-            )
-        )
-    if wishes.regions:
-        away = Drop("wish", "is not known to be in `headgate.region`", "headgate.region")
-        yield lambda row, _: None if (row.backend.region or "").lower() in wishes.regions else away
-    if wishes.no_training:
-        yield _policy(NO_TRAINING, "provider.data_collection", "is not known not to train on prompts")
-    if wishes.no_retention:
-        yield _policy(NO_RETENTION, "provider.zdr", "is not known to retain nothing")
-    if wishes.distillable:
-        unsaid = Drop(
-            "wish", "is not known to let its output be distilled", "provider.enforce_distillable_text"
-        )
-        yield lambda _row, _standing: unsaid
-    if wishes.max_price:
-        yield _max_price(facts, wishes)
+def _of_each(
+    left: Sequence[Row],
+    standings: Sequence[Standing],
+    facts: Facts,
+    wishes: Wishes,
+    snapshot: Snapshot,
+    request_tokens: int,
+) -> Iterator[Refused]:
+    """Tests that look at each candidate that is left."""
+    if facts.lacks is not TAKES_ALL:
+        yield from _not_taken(left, facts.lacks)
+    if "low" in (facts.priority, wishes.priority):
+        yield from _kept_free(left, standings, request_tokens)
     if wishes.require_parameters:
-        yield lambda row, _: _left_out(facts, row)
+        yield from _left_out(left, facts.drops)
     if wishes.max_cost_microusd is not None:
-        dear = Drop("wish", "may cost more than `headgate.max_cost_usd`", "headgate.max_cost_usd")
-        yield _costs(facts, wishes.max_cost_microusd, dear, unbounded_passes=False)
+        yield from _too_dear(left, facts, wishes.max_cost_microusd, _DEAR, unbounded_passes=False)
+    if snapshot.dollars and snapshot.spendable_microusd is not None:
+        yield from _too_dear(left, facts, snapshot.spendable_microusd, _POOR, unbounded_passes=True)
 
 
-def _of_names(facts: Facts, wishes: Wishes, tier: str | None, known: frozenset[str]) -> Iterator[Check]:
-    def only(names: tuple[str, ...], drop: Drop) -> Check:
+def _too_small(shelf: Shelf, least_tokens: int, answer_tokens: int) -> Iterator[Refused]:
+    for row in shelf.rows:
+        if least_tokens > row.context_tokens:
+            yield (row.place,), Drop("context", f"takes {row.context_tokens} tokens", "messages")
+        elif answer_tokens > row.output_tokens:
+            words = f"answers with at most {row.output_tokens} tokens"
+            yield (row.place,), Drop("output", words, "max_tokens")
+
+
+def _incapable(shelf: Shelf, facts: Facts) -> Iterator[Refused]:
+    for place, missing in shelf.incapable(facts.needs).items():
+        words = f"is not known to have {listed(missing)}"
+        yield (place,), Drop("needs", words, _ASKED_BY.get(missing[0], "model"))
+
+
+def _ended(shelf: Shelf, snapshot: Snapshot) -> Iterator[Refused]:
+    today = snapshot.today
+    if today is None or shelf.tier is None:  # whoever names a model gets it
+        return
+    for place, day in shelf.last_days:
+        if day < today:
+            yield (place,), Drop("ended", f"had its last day on {day}")
+
+
+def _not_named(
+    shelf: Shelf, facts: Facts, wishes: Wishes, tier: str | None, known: frozenset[str]
+) -> Iterator[Refused]:
+    def all_but(names: tuple[str, ...]) -> Places:
+        allowed = _under(shelf.named, names)
         # Names that mean nothing here are for a provider that is sent them, and knows them.
-        foreign = tier is None and not any(name in known or name.partition("/")[0] in known for name in names)
-
-        def check(row: Row, _: Standing) -> Drop | None:
-            if is_named(row.backend, names) or (foreign and row.backend.provider in facts.passed_on):
-                return None
-            return drop
-
-        return check
+        if tier is None and not any(name in known or name.partition("/")[0] in known for name in names):
+            allowed |= _under(shelf.at, facts.passed_on)
+        return shelf.places - allowed
 
     if wishes.only:
-        yield only(wishes.only, Drop("wish", "is not in `provider.only`", "provider.only"))
+        yield all_but(wishes.only), _NOT_ONLY
     if wishes.ignore:
-        ignored = Drop("wish", "is in `provider.ignore`", "provider.ignore")
-        yield lambda row, _: ignored if is_named(row.backend, wishes.ignore) else None
+        yield _under(shelf.named, wishes.ignore), _IGNORED
     if wishes.order and not wishes.allow_fallbacks:
-        words = "is not in `provider.order`, and no fallback is allowed"
-        yield only(wishes.order, Drop("wish", words, "provider.order"))
+        yield all_but(wishes.order), _NOT_ORDERED
 
 
-def is_named(backend: Backend, names: tuple[str, ...]) -> bool:
-    """Whether one of `names` is its provider or itself."""
-    provider = backend.provider.lower()
-    return provider in names or backend.id.lower() in names
+def _unlike(shelf: Shelf, wishes: Wishes) -> Iterator[Refused]:
+    if wishes.quantizations:
+        yield shelf.places - _under(shelf.quantizations, wishes.quantizations), _QUANTIZED
+    if wishes.regions:
+        yield shelf.places - _under(shelf.regions, wishes.regions), _AWAY
+    if wishes.no_training:
+        yield shelf.places - _under(shelf.data_policies, NO_TRAINING), _TRAINS
+    if wishes.no_retention:
+        yield shelf.places - _under(shelf.data_policies, NO_RETENTION), _RETAINS
+    if wishes.distillable:
+        yield shelf.places, _UNSAID
 
 
-def _policy(words: frozenset[str], param: str, problem: str) -> Check:
-    drop = Drop("wish", problem, param)
-    return lambda row, _: None if (row.backend.data_policy or "").lower() in words else drop
+def within(backend: Backend, regions: tuple[str, ...]) -> bool:
+    """Whether it is known to be in one of `regions`, which are in lower case."""
+    return (backend.region or "").lower() in regions
 
 
-def _ended(today: date) -> Check:
-    def check(row: Row, _: Standing) -> Drop | None:
-        day = row.model.deprecated_on
-        return Drop("ended", f"had its last day on {day}") if day is not None and day < today else None
-
-    return check
+def _under(index: Mapping[str, frozenset[int]], names: Iterable[str]) -> set[int]:
+    """All that an index of the shelf has under one of `names`."""
+    return set().union(*[index[name] for name in names if name in index])
 
 
-def _max_price(facts: Facts, wishes: Wishes) -> Check:
-    most = dict(wishes.max_price)
-
-    def check(row: Row, _: Standing) -> Drop | None:
-        price = row.backend.price
-        if price is None:
-            return Drop(
-                "wish", "has no known price to compare with `provider.max_price`", "provider.max_price"
-            )
-        per_request = price.per_request_picousd
-        price = price_at(price, facts.prompt_tokens)
-        heard = price.audio_input_picousd
-        said = {
-            "prompt": price.input_picousd / _PICOUSD_PER_TOKEN,
-            "completion": price.output_picousd / _PICOUSD_PER_TOKEN,
-            "audio": (price.input_picousd if heard is None else heard) / _PICOUSD_PER_TOKEN,
-            "request": per_request / _PICOUSD,
-            "image": 0.0,  # images are billed as tokens of the prompt
-        }
-        for name, limit in most.items():
-            if said[name] > limit:
+def _above_price(shelf: Shelf, facts: Facts, wishes: Wishes) -> Iterator[Refused]:
+    if not wishes.max_price:
+        return
+    yield shelf.unpriced, _INCOMPARABLE
+    quotes = shelf.quotes(facts.prompt_tokens)
+    for name, most in wishes.max_price:
+        for place, price in enumerate(quotes[name]):
+            if price > most:
                 param = f"provider.max_price.{name}"
-                return Drop("wish", f"costs {said[name]:g}, more than `{param}`", param)
+                yield (place,), _unwished(param, f"costs {price:g}, more than `{param}`")
+
+
+def _not_taken(left: Sequence[Row], lacks: Lacks) -> Iterator[Refused]:
+    for row in left:
+        if names := lacks[row.backend_id]:
+            yield (row.place,), Drop("lacks", f"does not take {listed(names)}", names[0])
+
+
+def _left_out(left: Sequence[Row], drops: Lacks) -> Iterator[Refused]:
+    for row in left:
+        if names := drops[row.backend_id]:
+            words = f"would leave out {listed(names)}"
+            yield (row.place,), _unwished("provider.require_parameters", words)
+
+
+def _kept_free(left: Sequence[Row], standings: Sequence[Standing], request_tokens: int) -> Iterator[Refused]:
+    for row in left:
+        standing = standings[row.place]
+        if standing.scarce or request_tokens > standing.scarce_tokens:
+            yield (row.place,), _BUSY
+
+
+def _too_dear(
+    left: Sequence[Row], facts: Facts, most_microusd: int, drop: Drop, *, unbounded_passes: bool
+) -> Iterator[Refused]:
+    """Those whose attempt may come to more than `most_microusd`."""
+    for row in left:
+        dearest_picousd = _dearest_picousd(row, facts)
+        if dearest_picousd is None:
+            if not unbounded_passes:
+                yield (row.place,), drop
+        elif -(-dearest_picousd // PICOUSD_PER_MICROUSD) > most_microusd:
+            yield (row.place,), drop
+
+
+def _dearest_picousd(row: Row, facts: Facts) -> int | None:
+    """What an attempt comes to at most; `None` where nothing bounds it."""
+    price = row.backend.price
+    tokens = facts.most_prompt_tokens
+    if tokens is not None and facts.images:
+        tokens += facts.images * (row.model.max_image_tokens or IMAGE_TOKENS)
+    if tokens is None or tokens > row.context_tokens:
+        tokens = row.context_tokens  # a longer prompt is refused by the provider, and costs nothing
+    if price is None or tokens == UNLIMITED:
         return None
-
-    return check
-
-
-def price_at(price: Price, prompt_tokens: int) -> Price:
-    """The step of a price that a prompt of this length pays."""
-    return next((step.price for step in price.steps if prompt_tokens > step.above_context_tokens), price)
-
-
-def _left_out(facts: Facts, row: Row) -> Drop | None:
-    names = facts.drops[row.backend_id]
-    if not names:
-        return None
-    return Drop("wish", f"would leave out {listed(names)}", "provider.require_parameters")
-
-
-def _costs(facts: Facts, most_microusd: int, drop: Drop, *, unbounded_passes: bool) -> Check:
-    """At most `most_microusd` for an attempt, whatever it comes to."""
-
-    def check(row: Row, _: Standing) -> Drop | None:
-        price = row.backend.price
-        tokens = facts.most_prompt_tokens
-        if tokens is not None and facts.images:
-            tokens += facts.images * (row.model.max_image_tokens or IMAGE_TOKENS)
-        if tokens is None or tokens > row.context_tokens:
-            tokens = row.context_tokens  # a longer prompt is refused by the provider, and costs nothing
-        if price is None or tokens == UNLIMITED:
-            return None if unbounded_passes else drop
-        answers = min(facts.most_output_tokens, facts.choices * row.output_tokens) + facts.predicted_tokens
-        dearest = max(
-            cost_picousd(price, input_tokens=tokens, output_tokens=answers, cache_write_tokens=written)
-            for written in (0, tokens)
-        )
-        return drop if -(-dearest // PICOUSD_PER_MICROUSD) > most_microusd else None
-
-    return check
+    answers = min(facts.most_output_tokens, facts.choices * row.output_tokens) + facts.predicted_tokens
+    return max(
+        cost_picousd(price, input_tokens=tokens, output_tokens=answers, cache_write_tokens=written)
+        for written in (0, tokens)
+    )
 
 
 def listed(names: tuple[str, ...]) -> str:

@@ -3,14 +3,15 @@
 from typing import NamedTuple
 
 from proxy.routing.filters import Drop
-from proxy.routing.shelf import Grade, Row, Shelf, Standing
+from proxy.routing.shelf import Grade, Row, Shelf
 from proxy.routing.snapshot import Snapshot
+from proxy.routing.standing import Standing
 from proxy.routing.types import Attempt, Facts, Verdict
 from proxy.routing.wishes import Ordering, Wishes
 
-Kept = tuple[int, int, float, int, Row, Standing, Grade, int]
-"""A candidate that may serve the request: its group, its band in it, its rate, its place in the catalogue, the
-smaller the better, in this order; then what these are made of, and its line."""
+Kept = tuple[int, int, float, Row, Standing, Grade, int]
+"""A candidate that may serve the request: its group, its band in it and its rate, the smaller the better, in this
+order; then what these are made of, and the number of its line."""
 
 Dropped = tuple[Row, Drop]
 

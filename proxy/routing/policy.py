@@ -1,12 +1,13 @@
 """Which backends to try, in which order, and why: a function of its arguments. docs/routing.md explains the rules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
-from proxy.routing.filters import Drop
+from proxy.routing.filters import Drop, listed
 from proxy.routing.names import Meant, admitted, meant, mode_asked, mode_of, names
 from proxy.routing.plans import Dropped, Grounds, Kept, Line, Plan
 from proxy.routing.shelf import Shelf, shelf_of_model, shelf_of_tier
@@ -37,6 +38,9 @@ _NO_TIER: Final = (
 )
 _NAMED_MOST: Final = 6
 """Backends that a refusal names."""
+
+_GROUP, _BAND, _RATE = itemgetter(0), itemgetter(1), itemgetter(2)
+"""Of a `Kept`."""
 
 _NO_FALLBACK: Final = Drop("wish", "is not the first, and no fallback is allowed", "provider.allow_fallbacks")
 
@@ -94,10 +98,8 @@ class Policy:
             choices = self._of_mode(found, verdict, snapshot)
         if facts.operation == "embeddings":
             raise Unroutable("no_capable_backend", _NO_TIER)
-        below = self._below.get(choices[0].tier)
-        if snapshot.lower and below is not None and self._has_models(below):
-            because = "a budget's soft limit is reached"
-            choices.insert(0, _Choice(below, because=because, lowered_from=choices[0].tier))
+        if snapshot.lower:
+            choices = self._lowered(choices)
         refusal: Unroutable | None = None
         for choice in choices:
             lines = (self._tier_line(self._filled(choice.tier), found, wishes), *further)
@@ -107,6 +109,16 @@ class Policy:
                 refusal = refusal or nobody
         assert refusal is not None
         raise refusal
+
+    def _lowered(self, choices: Iterator[_Choice]) -> Iterator[_Choice]:
+        """The same with the tier below the first one before it, where there is one."""
+        first = next(choices)
+        below = self._below.get(first.tier)
+        if below is not None and self._has_models(below):
+            because = "a budget's soft limit is reached"
+            yield _Choice(below, because=because, lowered_from=first.tier)
+        yield first
+        yield from choices
 
     def in_order(self, facts: Facts, verdict: Verdict) -> Plan:
         """The catalogue's order, with nothing looked at but the name: for when `plan` itself is at fault.
@@ -133,7 +145,7 @@ class Policy:
                 ignored.append(name)
         return lines, tuple(ignored)
 
-    def _pinned(self, facts: Facts, tier: str) -> tuple[Meant, list[_Choice]]:
+    def _pinned(self, facts: Facts, tier: str) -> tuple[Meant, Iterator[_Choice]]:
         """A tier named in `headgate.tier`: one of the mode that is asked for, or else one that may be asked for."""
         asked = meant(facts.asked, self.catalogue)
         if tier not in self.catalogue.tiers:
@@ -147,9 +159,9 @@ class Policy:
             admitted(facts.asked, facts.allow_lists, self.catalogue)
         elif not all(tier in allowed for allowed in facts.allow_lists):
             raise Unroutable("model_not_allowed", f"this key may not use `{tier}`", "headgate.tier")
-        return asked or Meant(None, None), [_Choice(tier, because="asked for by `headgate.tier`")]
+        return asked or Meant(None, None), iter((_Choice(tier, because="asked for by `headgate.tier`"),))
 
-    def _of_mode(self, found: Meant, verdict: Verdict, snapshot: Snapshot) -> list[_Choice]:
+    def _of_mode(self, found: Meant, verdict: Verdict, snapshot: Snapshot) -> Iterator[_Choice]:
         """Tiers of a mode to choose from: each where no backend of the ones before it can serve the request."""
         assert found.mode is not None
         tiers = self.catalogue.modes[found.mode]
@@ -159,17 +171,21 @@ class Policy:
         else:
             wanted = entry(verdict, tiers, self.catalogue.min_confidence)
             first = _Choice(wanted.tier, wanted.raised)
+        served = self._has_models(first.tier)
+        if served:
+            yield first
+            because = f"no backend of `{first.tier}` can serve it"
+        else:
+            because = f"`{first.tier}` has no model that is configured"
         # Those above first: what a tier cannot do, a better one may.
         place = tiers.index(first.tier) if first.tier in tiers else 0
         others = dict.fromkeys((*tiers[place + 1 :], *reversed(tiers[:place])))
-        if self._has_models(first.tier):
-            choices, because = [first], f"no backend of `{first.tier}` can serve it"
-        else:
-            choices, because = [], f"`{first.tier}` has no model that is configured"
-        choices += [
-            _Choice(tier, because=because) for tier in others if tier != first.tier and self._has_models(tier)
-        ]
-        return choices or [first]
+        for tier in others:
+            if tier != first.tier and self._has_models(tier):
+                served = True
+                yield _Choice(tier, because=because)
+        if not served:
+            yield first
 
     def _has_models(self, tier: str) -> bool:
         return tier in self._tiers and bool(self._tiers[tier].rows)
@@ -203,26 +219,28 @@ class Policy:
         """The plan for these candidates."""
         tier = None if choice is None else choice.tier
         output_tokens = expected_output_tokens(facts, verdict.task_type)
-        weighing = Weighing(facts, wishes, verdict, snapshot, output_tokens, self._providers)
-        kept, dropped = weighing.of(lines, tier)
+        weighing = Weighing(facts, wishes, verdict, snapshot, output_tokens, self._providers, tier)
+        kept, dropped = weighing.of(lines)
         if not kept and any(drop.why == "money" for _, drop in dropped):
             # What is left is too little for any: the limit itself refuses, with its figures.
             unlimited = snapshot._replace(spendable_microusd=None)
-            weighing = Weighing(facts, wishes, verdict, unlimited, output_tokens, self._providers)
-            kept, dropped = weighing.of(lines, tier)
+            kept, dropped = weighing._replace(snapshot=unlimited).of(lines)
         if not kept:
-            raise _nobody(dropped, facts)
-        kept.sort()
+            raise _nobody(dropped, facts, wishes)
+        if len(kept) > 1:
+            # The least important first: each sort leaves equals in the order they had, at first that of the list.
+            for figure in (_RATE, _BAND, _GROUP):
+                kept.sort(key=figure)
         if len(lines) > 1 or lines[0].shelf.repeats:
             # A backend under several names is tried once: where it stands best.
             best: dict[str, Kept] = {}
             for each in kept:
-                best.setdefault(each[4].backend_id, each)
+                best.setdefault(each[3].backend_id, each)
             kept = [*best.values()]
         if not wishes.allow_fallbacks and not wishes.order:
-            dropped += [(each[4], _NO_FALLBACK) for each in kept[1:]]
+            dropped += [(each[3], _NO_FALLBACK) for each in kept[1:]]
             del kept[1:]
-        attempts = tuple([each[4].attempt for each in kept])
+        attempts = tuple([each[3].attempt for each in kept])
         grounds = Grounds(facts, wishes, snapshot, lines, tuple(kept), tuple(dropped), output_tokens)
         way = choice or _NO_CHOICE
         return Plan(
@@ -253,8 +271,15 @@ def _below(catalogue: Catalogue) -> dict[str, str]:
     return {tier: lower for tier, lower in below.items() if lower in catalogue.tiers}
 
 
-def _nobody(dropped: Sequence[Dropped], facts: Facts) -> Unroutable:
+def _nobody(dropped: Sequence[Dropped], facts: Facts, wishes: Wishes) -> Unroutable:
     """Why no backend is left."""
+    if facts.regions and wishes.regions and set(facts.regions).isdisjoint(wishes.regions):
+        return Unroutable(
+            "no_capable_backend",
+            f"`headgate.region` asks for {listed(wishes.regions)}, and the customer's `regions` allow "
+            f"{listed(facts.regions)} only",
+            "headgate.region",
+        )
     whys = {drop.why for _, drop in dropped}
     said = "; ".join(f"{row.backend_id} {drop.words}" for row, drop in dropped[:_NAMED_MOST])
     if len(dropped) > _NAMED_MOST:

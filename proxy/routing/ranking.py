@@ -4,19 +4,20 @@ A figure depends on its own candidate only, never on who else stands in the list
 changes nothing, and when the winner goes away the second takes its place.
 """
 
-from collections.abc import Callable, Mapping
-from math import inf, log
+from collections.abc import Callable, Mapping, Sequence
+from math import inf, log2
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.routing.catalogue.cost import cost_picousd
 from proxy.routing.catalogue.types import Weights
-from proxy.routing.shelf import SPEED_REFERENCE_TOKENS_S, Grade, Row, Standing, hashed
+from proxy.routing.shelf import Grade, Row, hashed
 from proxy.routing.snapshot import Warm
+from proxy.routing.standing import Standing
 from proxy.routing.types import Facts
 from proxy.routing.wishes import Ordering
 
-PRICE_REFERENCE_PICOUSD: Final = 5_000_000_000
+PRICE_REFERENCE_PICOUSD: Final = 5e9
 """Half a cent: a request of this price gets half of what `score` gives for the price."""
 
 UNMEASURED: Final = 50.0
@@ -28,108 +29,122 @@ WEIGHTS: Final = Weights(quality=0.6, cost=0.2, speed=0.1, availability=0.1)
 TOOLS: Final = "tools"
 """The domain that OpenRouter's `exacto` means."""
 
-_MOST: Final = 2**64 - 1
-
-Price = Callable[[Row], float]
-"""What a request is expected to cost at a candidate, pico-dollars; infinite where no price is known."""
-
-Rate = Callable[[Row, Standing, Grade], float]
-_Making = Callable[[Price, Weights, str], Rate]
+_LOW_64: Final = 2**64 - 1
+_PER_2_64: Final = 2.0**-64
+_LEAST_SCORE: Final = 1e-9
 
 
-def price_of(facts: Facts, output_tokens: int, warm: Warm | None) -> Price:
-    """The price of this request: its prompt as guessed, the answer as expected, and the prompt's warm part."""
-    input_tokens = facts.prompt_tokens
-    warm_id = None if warm is None else warm.backend_id
+class Field(NamedTuple):
+    """Candidates of one line, and the request they are rated for.
 
-    def price(row: Row) -> float:
-        flat = row.flat
-        if flat is not None and row.backend_id != warm_id:
-            return input_tokens * flat[0] + output_tokens * flat[1] + flat[2]
-        if row.backend.price is None:
-            return inf
-        cached = (
-            min(warm.cached_tokens, input_tokens) if warm is not None and row.backend_id == warm_id else 0
-        )
-        return cost_picousd(
-            row.backend.price,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cache_read_tokens=cached,
-        )
+    Attributes:
+        rows, standings, grades: of the same candidates, in the same order.
+        weights: of a score.
+        output_tokens: of all answers, as expected.
+    """
 
-    return price
+    rows: Sequence[Row]
+    standings: Sequence[Standing]
+    grades: Sequence[Grade]
+    weights: Weights
+    facts: Facts
+    output_tokens: int
+    warm: Warm | None
 
 
-def score_of(weights: Weights, price: Price) -> Rate:
-    """0 to the sum of the weights; more is better."""
+def prices_of(field: Field) -> list[float]:
+    """What the request is expected to cost at each candidate, pico-dollars; infinite where no price is known.
+
+    Its prompt as guessed, the answer as expected, and the prompt's warm part.
+    """
+    input_tokens, output_tokens = field.facts.prompt_tokens, field.output_tokens
+    prompt, answer = float(input_tokens), float(output_tokens)
+    prices = [
+        prompt * (flat := row.flat)[0] + answer * flat[1] + flat[2]
+        if input_tokens <= row.flat_tokens
+        else _price(row, input_tokens, output_tokens, 0)
+        for row in field.rows
+    ]
+    warm = field.warm
+    if warm is not None:
+        for number, row in enumerate(field.rows):
+            if row.backend_id == warm.backend_id:
+                prices[number] = _price(row, input_tokens, output_tokens, warm.cached_tokens)
+    return prices
+
+
+def _price(row: Row, input_tokens: int, output_tokens: int, cached_tokens: int) -> float:
+    price = row.backend.price
+    if price is None:
+        return inf
+    return cost_picousd(
+        price,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=min(cached_tokens, input_tokens),
+    )
+
+
+def scores_of(field: Field) -> list[float]:
+    """Of each candidate 0 to the sum of the weights; more is better."""
+    weights = field.weights
     for_quality, for_cost = weights.quality / 100, weights.cost * PRICE_REFERENCE_PICOUSD
     for_speed, for_availability = weights.speed, weights.availability
-
-    def score(row: Row, standing: Standing, grade: Grade) -> float:
-        quality = grade.quality
-        speed = standing.speed_tokens_s
-        return (
-            for_quality * (UNMEASURED if quality is None else quality)
-            + for_cost / (PRICE_REFERENCE_PICOUSD + price(row))
-            + for_speed * speed / (speed + SPEED_REFERENCE_TOKENS_S)
-            + for_availability * standing.availability
-        )
-
-    return score
+    return [
+        for_quality * (UNMEASURED if grade.quality is None else grade.quality)
+        + for_cost / (PRICE_REFERENCE_PICOUSD + price)
+        + for_speed * standing.speed_share
+        + for_availability * standing.availability
+        for price, standing, grade in zip(prices_of(field), field.standings, field.grades, strict=True)
+    ]
 
 
-def _cheapest(price: Price, _weights: Weights, _request_id: str) -> Rate:
+def _cheapest(field: Field) -> list[float]:
     """What an answer costs if every failed attempt costs as much as one: little saved is not worth many failures."""
-    return lambda row, standing, _grade: price(row) / standing.availability
+    prices = prices_of(field)
+    return [price / standing.availability for price, standing in zip(prices, field.standings, strict=True)]
 
 
-def _score(price: Price, weights: Weights, _request_id: str) -> Rate:
-    score = score_of(weights, price)
-    return lambda row, standing, grade: -score(row, standing, grade)
+def _score(field: Field) -> list[float]:
+    return [-score for score in scores_of(field)]
 
 
-def _fastest(_price: Price, _weights: Weights, _request_id: str) -> Rate:
-    return lambda _row, standing, _grade: standing.first_content_ms / standing.availability
+def _fastest(field: Field) -> list[float]:
+    return [standing.first_content_ms / standing.availability for standing in field.standings]
 
 
-def _throughput(_price: Price, _weights: Weights, _request_id: str) -> Rate:
-    return lambda _row, standing, _grade: -standing.speed_tokens_s * standing.availability
+def _throughput(field: Field) -> list[float]:
+    return [-standing.speed_tokens_s * standing.availability for standing in field.standings]
 
 
-def _order(_price: Price, _weights: Weights, _request_id: str) -> Rate:
-    return lambda _row, _standing, _grade: 0.0
+def _order(field: Field) -> list[float]:
+    return [0.0] * len(field.rows)
 
 
-def _weighted(price: Price, weights: Weights, request_id: str) -> Rate:
-    """Drawn without putting back, each by its score: the same request always draws the same."""
-    score = score_of(weights, price)
-    seed = hashed(request_id)
+def _weighted(field: Field) -> list[float]:
+    """Drawn without putting back, each by its score: the same request always draws the same.
 
-    def drawn(row: Row, standing: Standing, grade: Grade) -> float:
-        # The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of the seed and of the row counts.
-        mixed = seed ^ row.lot
-        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MOST
-        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MOST
-        chance = ((mixed ^ (mixed >> 31)) + 1) / (_MOST + 2)
-        return -log(chance) / max(score(row, standing, grade), 1e-9)
-
-    return drawn
+    Who waits for the shortest time comes first, where times are exponential with the score as their rate. The chance
+    is the lower 64 bits of the request's number times the candidate's own, both of them odd: never 0, and over all
+    requests each value is as likely as any other (multiplicative hashing; Knuth, volume 3, 6.4).
+    """
+    seed = hashed(field.facts.request_id) | 1
+    return [
+        -log2((seed * row.lot & _LOW_64) * _PER_2_64) / (score + _LEAST_SCORE)
+        for row, score in zip(field.rows, scores_of(field), strict=True)
+    ]
 
 
-def _least_busy(_price: Price, _weights: Weights, _request_id: str) -> Rate:
-    return lambda _row, standing, _grade: standing.busy
+def _least_busy(field: Field) -> list[float]:
+    return [standing.busy for standing in field.standings]
 
 
-def _quality(_price: Price, _weights: Weights, _request_id: str) -> Rate:
-    def worse(row: Row, _standing: Standing, _grade: Grade) -> float:
-        quality = row.model.quality_for(TOOLS, "other")
-        return -(UNMEASURED if quality is None else quality)
-
-    return worse
+def _quality(field: Field) -> list[float]:
+    qualities = [row.model.quality_for(TOOLS, "other") for row in field.rows]
+    return [-(UNMEASURED if quality is None else quality) for quality in qualities]
 
 
-_RATES: Final[Mapping[Ordering, _Making]] = MappingProxyType(
+_RATES: Final[Mapping[Ordering, Callable[[Field], list[float]]]] = MappingProxyType(
     {
         "cheapest": _cheapest,
         "score": _score,
@@ -143,6 +158,6 @@ _RATES: Final[Mapping[Ordering, _Making]] = MappingProxyType(
 )
 
 
-def rate_by(ordering: Ordering, price: Price, weights: Weights, request_id: str) -> Rate:
-    """The figure that an ordering goes by; the smaller the better. `weights`: of a score."""
-    return _RATES[ordering](price, weights, request_id)
+def rates_by(ordering: Ordering, field: Field) -> list[float]:
+    """Of each candidate the figure that an ordering goes by; the smaller the better."""
+    return _RATES[ordering](field)

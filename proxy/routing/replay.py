@@ -91,8 +91,9 @@ def plan_inputs_from_json(data: Mapping[str, Any]) -> Inputs:
     for name in ("needs", "passed_on"):
         if name in facts:
             facts[name] = frozenset(facts[name])
-    if "allow_lists" in facts:
-        facts["allow_lists"] = _tuples(facts["allow_lists"])
+    for name in ("allow_lists", "regions"):
+        if name in facts:
+            facts[name] = _tuples(facts[name])
     wishes = {name: _tuples(value) for name, value in data["wishes"].items()}
     return Inputs(
         Facts(**facts),

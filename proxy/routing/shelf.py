@@ -1,51 +1,28 @@
 """Candidates of a tier or a model, with all that can be worked out before a request comes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from math import inf
+from typing import Final
 
 from proxy.routing.catalogue.types import Backend, Catalogue, Model, Price, Strategy, Tier, Weights
-from proxy.routing.snapshot import BackendState, Conditions
+from proxy.routing.snapshot import Conditions
+from proxy.routing.standing import UNLIMITED, Standing, standing
 from proxy.routing.types import Attempt
-
-UNLIMITED: Final = 2**62
-
-WELL: Final = 0.9
-"""Availability below which a backend stands behind all that are better: of ten attempts more than one fails."""
-
-RECENT_WEIGHT: Final = 10
-"""What 7 days weigh against the last five minutes, in attempts: where two fail in a row something is wrong."""
-
-GOOD: Final = 0.99
-"""Availability above which all are alike. Below it hundredths count: the last failure of one of two equals must not
-send everybody to the other, and back."""
-
-RESERVED_SHARE: Final = 0.2
-"""The last share of a provider's limits, kept from requests of low priority."""
-
-OBSERVATIONS: Final = 50
-"""What a first guess of a speed weighs against measurements, in answers: with more of them these decide."""
-
-SPEED_REFERENCE_TOKENS_S: Final = 100.0
-"""A usual speed; also the guess where nobody said and nobody measured."""
-
-FIRST_CONTENT_REFERENCE_MS: Final = 1000.0
-"""The guess of the time to first content."""
-
-BUSY_REFERENCE: Final = 100
-"""How many requests a backend without `max_in_flight` counts as able to have."""
-
-USABLE: Final = 0
-SATURATED: Final = 1
-OPEN: Final = 2
-TOO_LONG: Final = 3
-"""Groups that always stand one behind the other. The last: probably too long for its context."""
 
 BELOW: Final = 2
 """The band of quality below the floor."""
 
-_GRADES_KEPT: Final = 256
+_NOTHING: Final = frozenset[str]()
+_KINDS_KEPT: Final = 256
+"""Kinds of requests that a shelf remembers something of."""
+_PICOUSD_PER_TOKEN: Final = 1_000_000
+"""A dollar per million tokens, in pico-dollars per token."""
+_PICOUSD: Final = 10**12
+
+Places = Collection[int]
+"""Candidates by their `place`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +30,10 @@ class Row:
     """One candidate. `place`: in its list, from 0.
 
     Attributes:
-        flat: prices per token of prompt and of answer, and per request; `None` where steps or nothing is known.
+        flat_tokens: prompts up to this long pay `flat`; -1 where no price is known.
+        flat: pico-dollars per token of prompt and of answer, and per request; floats, because these are faster.
         context_tokens, output_tokens: UNLIMITED where unknown.
-        lot: 64 bits of its own, to draw by.
+        lot: 64 bits of its own, to draw by; odd.
     """
 
     place: int
@@ -66,37 +44,13 @@ class Row:
     can: frozenset[str] | None
     context_tokens: int
     output_tokens: int
-    flat: tuple[int, int, int] | None
+    flat_tokens: int
+    flat: tuple[float, float, float]
     lot: int
 
 
-class Standing(NamedTuple):
-    """One candidate at one moment.
-
-    Attributes:
-        group: USABLE, SATURATED or OPEN, for a request of no tokens.
-        full: all its places were taken a moment ago. Where the order is the operator's or the client's own this
-            puts nobody back: dispatch knows it better, and a queue may be worth waiting in.
-        unwell: 1 where availability is below WELL, over 7 days or of late.
-        left_tokens: of the provider's own limit.
-        scarce: nothing but the reserved share is left, so that low priority may not use it.
-        scarce_tokens: a request of more than these would use the reserved share.
-        busy: share of its places that are taken.
-    """
-
-    group: int
-    full: bool
-    unwell: int
-    availability: float
-    speed_tokens_s: float
-    first_content_ms: float
-    left_tokens: int
-    scarce: bool
-    scarce_tokens: int
-    busy: float
-
-
-class Grade(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Grade:
     """Quality for a kind of request. `band`: 0 from the floor, 1 nobody measured, 2 below the floor."""
 
     quality: float | None
@@ -104,20 +58,23 @@ class Grade(NamedTuple):
 
 
 class Shelf:
-    """Candidates in the order of their list. What it remembers only saves working it out again."""
+    """Candidates in the order of their list. What it remembers only saves working it out again.
+
+    Attributes:
+        rows: each at the index that is its `place`.
+        places: of all.
+        named: by what wishes call them, provider or backend, in lower case.
+        at, data_policies, quantizations, regions: by provider, and by what is said of them, the latter in lower case.
+        unpriced: those without a known price.
+        last_days: of those that have one.
+        context_tokens, output_tokens: the least of any.
+    """
 
     __slots__ = (
-        "_conditions",
-        "_grades",
-        "_standings",
-        "floor",
-        "label",
-        "repeats",
-        "rows",
-        "strategy",
-        "tier",
-        "weights",
-    )
+        "_conditions", "_flat_tokens", "_grades", "_incapable", "_quotes", "_standings", "at",
+        "context_tokens", "data_policies", "floor", "label", "last_days", "named", "output_tokens", "places",
+        "quantizations", "regions", "repeats", "rows", "strategy", "tier", "unpriced", "weights",
+    )  # fmt: skip
 
     def __init__(self, label: str, rows: tuple[Row, ...], tier: Tier | None) -> None:
         """
@@ -132,9 +89,24 @@ class Shelf:
         self.strategy: Strategy = "order" if tier is None else tier.strategy
         self.floor = 0.0 if tier is None else tier.floor
         self.weights: Weights | None = None if tier is None else tier.weights
+        self.places = frozenset(range(len(rows)))
+        self.at = _by(rows, lambda row: (row.backend.provider,))
+        self.named = _by(rows, lambda row: {row.backend.provider.lower(), row.backend_id.lower()})
+        self.data_policies = _by(rows, lambda row: ((row.backend.data_policy or "").lower(),))
+        self.quantizations = _by(rows, lambda row: ((row.backend.quantization or "unknown").lower(),))
+        self.regions = _by(rows, lambda row: ((row.backend.region or "").lower(),))
+        self.unpriced = tuple(row.place for row in rows if row.backend.price is None)
+        self.last_days = tuple(
+            (row.place, day) for row in rows if (day := row.model.deprecated_on) is not None
+        )
+        self.context_tokens = min((row.context_tokens for row in rows), default=UNLIMITED)
+        self.output_tokens = min((row.output_tokens for row in rows), default=UNLIMITED)
+        self._flat_tokens = min((row.flat_tokens for row in rows if row.flat_tokens >= 0), default=UNLIMITED)
+        self._quotes = _quotes(rows, 0)
         self._conditions: Conditions | None = None
         self._standings: tuple[Standing, ...] = ()
         self._grades: dict[tuple[str | None, str | None], tuple[Grade, ...]] = {}
+        self._incapable: dict[frozenset[str], dict[int, tuple[str, ...]]] = {}
 
     def standings(self, conditions: Conditions) -> tuple[Standing, ...]:
         """Of each row."""
@@ -148,12 +120,43 @@ class Shelf:
         kind = (domain, task_type)
         grades = self._grades.get(kind)
         if grades is None:
-            if len(self._grades) >= _GRADES_KEPT:
+            if len(self._grades) >= _KINDS_KEPT:
                 self._grades.clear()
             grades = self._grades[kind] = tuple(
                 _grade(row.model.quality_for(domain, task_type, "other"), self.floor) for row in self.rows
             )
         return grades
+
+    def quotes(self, prompt_tokens: int) -> Mapping[str, Sequence[float]]:
+        """Prices of each row by OpenRouter's word for them: USD per million tokens, of a request USD.
+
+        At the step that a prompt of this length pays; infinite where no price is known.
+        """
+        return self._quotes if prompt_tokens <= self._flat_tokens else _quotes(self.rows, prompt_tokens)
+
+    def incapable(self, needs: frozenset[str]) -> dict[int, tuple[str, ...]]:
+        """Those whose model is not known to have all of `needs`, with what it lacks.
+
+        Of a model of which nobody said anything a client that names it knows better; a tier takes it for text only.
+        """
+        found = self._incapable.get(needs)
+        if found is None:
+            if len(self._incapable) >= _KINDS_KEPT:
+                self._incapable.clear()
+            found = self._incapable[needs] = {
+                row.place: tuple(sorted(missing))
+                for row in self.rows
+                if (missing := needs - (row.can or _NOTHING)) and not (row.can is None and self.tier is None)
+            }
+        return found
+
+
+def _by(rows: Iterable[Row], names: Callable[[Row], Iterable[str]]) -> dict[str, frozenset[int]]:
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        for name in names(row):
+            found.setdefault(name, set()).add(row.place)
+    return {name: frozenset(places) for name, places in found.items()}
 
 
 def shelf_of_tier(name: str, catalogue: Catalogue) -> Shelf:
@@ -182,8 +185,8 @@ def _rows(models: Iterable[Model], reason: str) -> tuple[Row, ...]:
                     model.can,
                     model.context_tokens or UNLIMITED,
                     model.max_output_tokens or UNLIMITED,
-                    _flat(backend.price),
-                    hashed(backend.id),
+                    *_flat(backend.price),
+                    hashed(backend.id) | 1,
                 )
             )
     return tuple(rows)
@@ -194,10 +197,30 @@ def hashed(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def _flat(price: Price | None) -> tuple[int, int, int] | None:
-    if price is None or price.steps:
-        return None
-    return price.input_picousd, price.output_picousd, price.per_request_picousd
+def _flat(price: Price | None) -> tuple[int, tuple[float, float, float]]:
+    """How long a prompt may be before another price begins; and the price until then. See `Row`."""
+    if price is None:
+        return -1, (inf, inf, inf)
+    flat = float(price.input_picousd), float(price.output_picousd), float(price.per_request_picousd)
+    return min((step.above_context_tokens for step in price.steps), default=UNLIMITED), flat
+
+
+def _quotes(rows: Sequence[Row], prompt_tokens: int) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {"prompt": [], "completion": [], "audio": [], "request": [], "image": []}
+    for row in rows:
+        price = row.backend.price
+        if price is None:
+            for prices in found.values():
+                prices.append(inf)
+            continue
+        found["request"].append(price.per_request_picousd / _PICOUSD)
+        price = next((step.price for step in price.steps if prompt_tokens > step.above_context_tokens), price)
+        heard = price.audio_input_picousd
+        found["prompt"].append(price.input_picousd / _PICOUSD_PER_TOKEN)
+        found["completion"].append(price.output_picousd / _PICOUSD_PER_TOKEN)
+        found["audio"].append((price.input_picousd if heard is None else heard) / _PICOUSD_PER_TOKEN)
+        found["image"].append(0.0)  # images are billed as tokens of the prompt
+    return found
 
 
 def _grade(quality: float | None, floor: float) -> Grade:
@@ -206,47 +229,3 @@ def _grade(quality: float | None, floor: float) -> Grade:
     if quality is None:
         return Grade(None, 1)
     return Grade(quality, 0 if quality >= floor else BELOW)
-
-
-def standing(model: Model, state: BackendState) -> Standing:
-    """What a backend's figures mean."""
-    full = state.max_in_flight is not None and state.in_flight >= state.max_in_flight
-    spent = state.left_requests is not None and state.left_requests < 1
-    group = SATURATED if spent else USABLE
-    if state.circuit in ("open", "half_open"):
-        group = OPEN
-    left = UNLIMITED if state.left_tokens is None else state.left_tokens
-    reserve = RESERVED_SHARE * (state.limit_tokens or 0)
-    return Standing(
-        group,
-        full,
-        int(min(state.availability, availability_of_late(state)) < WELL),
-        max(min(round(state.availability, 2), GOOD), 0.01),
-        _blended(model.speed_tokens_s or SPEED_REFERENCE_TOKENS_S, state.tokens_s, state.speed_samples),
-        _blended(FIRST_CONTENT_REFERENCE_MS, state.first_content_p50_ms, state.speed_samples),
-        left,
-        _scarce(state),
-        left if left == UNLIMITED else int(left - reserve),
-        state.in_flight / (state.max_in_flight or BUSY_REFERENCE),
-    )
-
-
-def availability_of_late(state: BackendState) -> float:
-    """Of the last five minutes; with few attempts in them near that of 7 days."""
-    attempts = state.recent_attempts
-    answered = attempts * (1 - (state.recent_error_share or 0.0))
-    return (answered + RECENT_WEIGHT * state.availability) / (attempts + RECENT_WEIGHT)
-
-
-def _scarce(state: BackendState) -> bool:
-    if state.max_in_flight is not None and state.in_flight >= (1 - RESERVED_SHARE) * state.max_in_flight:
-        return True
-    if state.left_requests is None or not state.limit_requests:
-        return False
-    return state.left_requests <= RESERVED_SHARE * state.limit_requests
-
-
-def _blended(guess: float, measured: float | None, samples: int) -> float:
-    if measured is None:
-        return guess
-    return (guess * OBSERVATIONS + measured * samples) / (OBSERVATIONS + samples)

@@ -78,6 +78,7 @@ class Facts(NamedTuple):
         output_limit_tokens: the client's own limit of each answer.
         most_output_tokens: of all answers together.
         predicted_tokens: at most what of a prediction is billed as output on top.
+        regions: the customer's: where it may be answered at all, in lower case; none means anywhere.
         choices: how many answers it asks for.
         needs: words of a model's `can`.
         lacks: see `Lacks`.
@@ -102,6 +103,7 @@ class Facts(NamedTuple):
     passed_on: frozenset[str] = frozenset()
     images: int = 0
     predicted_tokens: int = 0
+    regions: tuple[str, ...] = ()
 
 
 Code = Literal[

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from proxy.settings.catalogue import reduced_models, reduced_modes, reduced_tiers, without_sandbox
 from proxy.settings.checks import cross_problems, names_in
@@ -95,27 +95,46 @@ def load(
 
     secrets = Secrets(environ)
     declared = defaults or dict(_named(parts(Provider, values.get("providers"))))
-    providers, more_problems, more = resolve_providers(declared.items(), secrets)
-    problems, warnings = problems + more_problems, warnings + more
-    keys, more_problems, more = resolve_keys(_placed(parts(Key, values.get("keys"))), secrets)
-    problems, warnings = problems + more_problems, warnings + more
-    admin, more = admin_key(environ)
-    warnings += more
-    shared = admin_key_problem(admin, keys) if admin else None
-    problems += [shared] if shared else []
+    found = _credentials(declared, values, secrets)
+    problems, warnings = problems + found.problems, warnings + found.warnings
 
     if problems or written is None:
         raise ConfigError(_first_of_each_path(problems))
-    settings, more = _completed(written, values, providers, keys, catalogue)
+    settings, more = _completed(written, values, found.providers, found.keys, catalogue)
     not_yet = inactive(written.model_copy(update={"providers": declared}))
     return Loaded(
         settings,
         tuple(warnings + more),
         tuple(not_yet),
         source,
-        admin,
+        found.admin,
         tuple(secrets.files),
         names_keys=bool(written.keys),
+    )
+
+
+class _Credentials(NamedTuple):
+    providers: Mapping[str, Provider]
+    keys: tuple[Key, ...]
+    admin: Secret | None
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def _credentials(
+    declared: Mapping[str, Provider], values: Mapping[str, Any], secrets: Secrets
+) -> _Credentials:
+    """Everybody's, read: providers', customers', the administrator's."""
+    providers, problems, warnings = resolve_providers(declared.items(), secrets)
+    keys, of_keys, warnings_of_keys = resolve_keys(_placed(parts(Key, values.get("keys"))), secrets)
+    admin, warnings_of_admin = admin_key(secrets.environ)
+    shared = admin_key_problem(admin, keys) if admin else None
+    return _Credentials(
+        providers,
+        keys,
+        admin,
+        [*problems, *of_keys, *([shared] if shared else [])],
+        [*warnings, *warnings_of_keys, *warnings_of_admin],
     )
 
 

@@ -10,10 +10,13 @@ from proxy.settings.problems import Location, Problem, path_of
 from proxy.settings.section import Section
 
 UNTIL_RESTART: Final[tuple[tuple[str, str], ...]] = (
-    *(("server", key) for key in ("host", "port", "workers", "ops_listen", "data_dir")),
-    *(("redis", key) for key in ("url", "timeout_ms", "key_grace_s")),
+    *(
+        ("server", key)
+        for key in ("host", "port", "workers", "ops_listen", "data_dir", "keepalive_timeout_s")
+    ),
+    *(("redis", key) for key in ("url", "timeout_ms")),
     *(("log", key) for key in ("level", "format")),
-    *(("records", key) for key in ("generations_max", "generations_days", "ledger_days")),
+    ("records", "ledger_days"),
 )
 """Section and key of what a running gateway keeps: sockets, the store's connections, the log."""
 
@@ -25,7 +28,7 @@ class Reloaded:
     Attributes:
         changed: paths of what is served otherwise now; ` (secret)` behind one whose secret is another one. No values.
         needs_restart: paths of what is written otherwise and stays as it is until a restart.
-        warnings: all that the configuration as it is now warns of.
+        warnings: what waits for a restart, and all that the configuration as it is now warns of.
     """
 
     changed: tuple[str, ...] = ()
@@ -90,7 +93,8 @@ def difference(running: Loaded, read: Loaded) -> Reloaded:
             waiting.append(path)
         else:
             changed.append(f"{path} (secret)" if secret else path)
-    return Reloaded(tuple(changed), tuple(waiting), read.warnings)
+    waits = (Problem(path, "waits for a restart: until then it is what it was") for path in waiting)
+    return Reloaded(tuple(changed), tuple(waiting), (*waits, *read.warnings))
 
 
 def servable(running: Loaded, read: Loaded) -> Loaded:

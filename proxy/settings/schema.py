@@ -75,6 +75,7 @@ class Server(Section):
     max_body_bytes: Positive = 20_000_000
     data_dir: Directory = Path("./data")
     keep_alive_s: Number = 0.0
+    keepalive_timeout_s: AboveZero = 75.0
     tail_s: Number = 2.0
     client_write_s: Number = 120.0
     lame_duck_s: Number = 5.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
-from annotated_types import Le, MaxLen
+from annotated_types import Le, MaxLen, MinLen
 from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr, TypeAdapter
 
 from proxy.settings.section import Section
@@ -18,6 +18,7 @@ from proxy.settings.words import (
     PublicName,
     Switch,
     Tag,
+    Text,
     refused,
 )
 from ratelimit.subjects.types import TAGS_MAX
@@ -27,6 +28,7 @@ _METADATA_MAX_BYTES: Final = 16_384
 # Far above any use, and counted exactly by a store whose numbers are doubles: dollars in micro-dollars too.
 _COUNT_MAX: Final = 10**15
 _USD_MAX: Final = 1e9
+_REGIONS_MAX: Final = 64  # as many as a request may wish for
 
 
 def metadata_problem(metadata: Mapping[str, Any]) -> str | None:
@@ -51,6 +53,7 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Priority = Literal["low", "normal", "high"]
 OnSoftLimit = Literal["keep", "lower"]
 Tags = Annotated[tuple[Tag, ...], MaxLen(TAGS_MAX)]
+Regions = Annotated[tuple[Text, ...], MinLen(1), MaxLen(_REGIONS_MAX)]
 CountLimit = Annotated[Count, Le(_COUNT_MAX)]
 UsdLimit = Annotated[Number, Le(_USD_MAX)]
 
@@ -115,6 +118,7 @@ class Customer(Section):
     name: Label | None = None
     limits: Limits = Limits()
     models: tuple[PublicName, ...] | None = None
+    regions: Regions | None = None
     priority: Priority = "normal"
     on_soft_limit: OnSoftLimit = "keep"
     metadata: Metadata = Field(default_factory=dict)

@@ -20,6 +20,7 @@ def cross_warnings(written: Settings, effective: Settings) -> list[Problem]:
         *_unavailable(written, effective),
         *_unknown_customers(written, effective),
         *_no_models(effective),
+        *_nowhere(effective),
     ]
 
 
@@ -76,3 +77,14 @@ def _no_models(effective: Settings) -> Iterator[Problem]:
         for backend in model.backends
     ):
         yield Problem("models", "no request can be answered: no model has a backend that is enabled")
+
+
+def _nowhere(effective: Settings) -> Iterator[Problem]:
+    """Regions of customers that no backend is in: nothing is answered there."""
+    said = [backend.region for model in effective.models for backend in model.backends]
+    known = [region for region in dict.fromkeys(said) if region is not None]
+    for index, customer in enumerate(effective.customers):
+        for place, region in enumerate(customer.regions or ()):
+            if region.lower() not in map(str.lower, known):
+                path = path_of(("customers", index, "regions", place))
+                yield Problem(path, f'no backend has the region "{region}"{near_miss(region, known)}')

@@ -1,14 +1,14 @@
 """Metrics as plain figures, which can be sent to another process and added up over several."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
+CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
+"""Of the exposition."""
 
 Label = tuple[str, str]
+Labels = tuple[str, ...]
 SampleKey = tuple[str, tuple[Label, ...]]
 
 _Join = Callable[[float, float], float]
@@ -42,18 +42,39 @@ class Family(NamedTuple):
     samples: dict[SampleKey, float]
 
 
-def figures_of(collectors: Iterable[Collector]) -> list[Family]:
-    """What they hold at this moment."""
-    return [
-        Family(
-            metric.name,
-            metric.documentation,
-            metric.type,
-            {(each.name, tuple(each.labels.items())): each.value for each in metric.samples},
-        )
-        for collector in collectors
-        for metric in collector.collect()
-    ]
+def gauge(name: str, text: str, value: float) -> Family:
+    """One without labels."""
+    return gauges(name, text, (), [((), value)])
+
+
+def gauges(name: str, text: str, names: Labels, values: Iterable[tuple[Labels, float]]) -> Family:
+    """One value for each set of labels; `names` are the labels' names."""
+    samples = {(name, _labelled(names, labels)): float(value) for labels, value in values}
+    return Family(name, text, "gauge", samples)
+
+
+def counter(name: str, text: str, value: float) -> Family:
+    """One without labels."""
+    return counters(name, text, (), {(): value})
+
+
+def counters(name: str, text: str, names: Labels, values: Mapping[Labels, float]) -> Family:
+    """One count for each set of labels; `names` are the labels' names."""
+    samples = {(f"{name}_total", _labelled(names, labels)): value for labels, value in values.items()}
+    return Family(name, text, "counter", samples)
+
+
+def histograms(
+    name: str, text: str, names: Labels, values: Mapping[Labels, tuple[Sequence[tuple[str, int]], float]]
+) -> Family:
+    """For each set of labels: how many took at most each bound, the bounds rising to `+Inf`; and their sum."""
+    samples: dict[SampleKey, float] = {}
+    for labels, (buckets, total) in values.items():
+        of = _labelled(names, labels)
+        samples.update({(f"{name}_bucket", (*of, ("le", bound))): count for bound, count in buckets})
+        samples[f"{name}_count", of] = buckets[-1][1]
+        samples[f"{name}_sum", of] = total
+    return Family(name, text, "histogram", samples)
 
 
 def merged(parts: Sequence[Sequence[Family]]) -> list[Family]:
@@ -73,25 +94,10 @@ def counted(part: Iterable[Family]) -> list[Family]:
     return [family for family in part if family.kind in ("counter", "histogram")]
 
 
-def exposition(families: Iterable[Family]) -> bytes:
-    """In Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Figures(families))
-    return generate_latest(registry)
+def _labelled(names: Labels, labels: Labels) -> tuple[Label, ...]:
+    return tuple(zip(names, labels, strict=True))
 
 
 def _joined(family: Family, one: float, other: float) -> float:
     join = GAUGES[family.name] if family.kind == "gauge" else operator.add
     return join(one, other)
-
-
-class _Figures(Collector):
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._families:
-            metric = Metric(family.name, family.text, family.kind)
-            for (name, labels), value in family.samples.items():
-                metric.add_sample(name, dict(labels), value)
-            yield metric

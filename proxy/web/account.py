@@ -10,25 +10,34 @@ from starlette.responses import Response
 
 from proxy.exchange.admission import account_of
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.ledger_row import time_text
+from proxy.exchange.ledger_row import Figures, group_of, time_text
 from proxy.exchange.record import usd
 from proxy.exchange.standing import figure, shown
 from proxy.http.door import ARRIVAL
+from ratelimit.ledger.ledger import Ledger
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.types import Look, Standing, standings
+from ratelimit.subjects.types import Subject
 
 _RESETS: Final[Mapping[str, str | None]] = MappingProxyType(
     {"usd_per_day": "daily", "usd_per_month": "monthly", "usd_total": None}
 )
 _NO_RATE: Final = -1
 """OpenRouter's figure for requests without a limit."""
+_DAY_US: Final = 86_400_000_000
+_FIRST_MONDAY: Final = 4
+"""Days since 1970-01-01. OpenRouter's weeks begin then, UTC (openrouter.ai/docs/api-reference/limits, 2026-11)."""
 
 
 class Account:
-    """The two endpoints. One round trip each; raises StoreUnavailable when the store is away."""
+    """The two endpoints. Raises StoreUnavailable when the store is away.
 
-    def __init__(self, reservations: Reservations) -> None:
+    One round trip each, and one more for the earlier days of the week.
+    """
+
+    def __init__(self, reservations: Reservations, ledger: Ledger) -> None:
         self._reservations = reservations
+        self._ledger = ledger
 
     async def key(self, request: Request) -> Response:
         """The key: its own use, and the dollar limit that it meets first, its own or its customer's."""
@@ -47,7 +56,7 @@ class Account:
                 "label": subject.key_id,
                 "usage": usd(own.total.spent_microusd),
                 "usage_daily": usd(own.day.spent_microusd),
-                "usage_weekly": None,
+                "usage_weekly": usd(await self._week_microusd(own, subject)),
                 "usage_monthly": usd(own.month.spent_microusd),
                 "limit": None if tightest is None else figure(tightest, tightest.maximum),
                 "limit_remaining": None if tightest is None else figure(tightest, tightest.remaining),
@@ -76,6 +85,17 @@ class Account:
             {"total_credits": total, "total_usage": usd(spent_microusd)},
             arrival,
             {"customer": shown(customer)},
+        )
+
+    async def _week_microusd(self, own: Look, subject: Subject) -> int:
+        """What the key has spent since Monday: the days before this one by their figures, without what is lost."""
+        today = own.at_us // _DAY_US
+        monday = today - (today - _FIRST_MONDAY) % 7
+        before = await self._ledger.figures(subject.customer_id, monday, today - 1)
+        return own.day.spent_microusd + sum(
+            Figures(*each.figures).cost_microusd
+            for each in before
+            if group_of(each.group).key == subject.key_id
         )
 
     async def _looks(self, arrival: Arrival) -> tuple[Look, ...]:

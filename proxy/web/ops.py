@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
-from proxy.telemetry.metrics import CONTENT_TYPE
+from proxy.telemetry.figures import CONTENT_TYPE
 from proxy.web.probes import live_body, ready_answer
 
 _MAX_HEAD_BYTES: Final = 8192

@@ -7,7 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.telemetry.metrics import CONTENT_TYPE
+from proxy.telemetry.figures import CONTENT_TYPE
 
 STARTING: Final = "starting"
 STORE: Final = "store"

@@ -10,14 +10,6 @@ for _, row in ipairs(redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', mos
   rows[#rows + 1] = {row[1], fields[4], fields[6], fields[8], fields[10]}
 end
 if #rows < most then
-  local closed = redis.call('HGETALL', KEYS[2])
-  for place = 1, #closed, 2 do
-    local sum = cmsgpack.unpack(closed[place + 1])
-    if closed[place] == 'through' then
-      through = sum
-    else
-      sums[#sums + 1] = {closed[place], sum[1], sum[2], sum[3]}
-    end
-  end
+  sums, through = read_closing(KEYS[2])
 end
 return {rows, sums, through}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final, NamedTuple, cast
 
-from ratelimit.ledger.types import Difference, Reconciliation, Span, Sums
+from ratelimit.ledger.types import Difference, LostSums, Reconciliation, Span, Sums
 from ratelimit.store import keys as spelled
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.scripts import load_script
@@ -35,10 +35,17 @@ class _Through(NamedTuple):
     direct: int
 
 
+class _Lost(NamedTuple):
+    scopes: tuple[str, ...]
+    day: int
+    sums: Sums
+    about: bytes
+
+
 class _Books(NamedTuple):
     counters: dict[str, _Counter]
     closed: dict[str, Sums]
-    lost: list[tuple[tuple[str, ...], int, Sums]]
+    lost: list[_Lost]
     last_row: str
     through: _Through
 
@@ -110,8 +117,8 @@ async def _attempt(store: Store, customer_id: str) -> Reconciliation | None:
                 return None
     for scope, each in closed.items():
         tally.close(scope, each)
-    for scopes_of, day_of, each in books.lost:
-        tally.add(scopes_of, day_of, each)
+    for each_lost in books.lost:
+        tally.add(each_lost.scopes, each_lost.day, each_lost.sums)
     differences, beyond = _compared(books.counters, tally, through.day)
     customer = books.counters.get(_CUSTOMER)
     return Reconciliation(
@@ -120,11 +127,20 @@ async def _attempt(store: Store, customer_id: str) -> Reconciliation | None:
         rows,
         closed.get(_CUSTOMER, Sums()),
         booked,
-        _sum(each for _, _, each in books.lost),
+        _sum(each.sums for each in books.lost),
         customer.total if customer is not None else Sums(),
         differences,
         beyond,
+        _by_what(books.lost),
     )
+
+
+def _by_what(lost: Iterable[_Lost]) -> tuple[LostSums, ...]:
+    found: dict[bytes, LostSums] = {}
+    for each in lost:
+        before = found.get(each.about, LostSums(each.about, 0, Sums()))
+        found[each.about] = LostSums(each.about, before.requests + 1, before.sums.plus(*each.sums))
+    return tuple(found[about] for about in sorted(found))
 
 
 def _compared(
@@ -172,8 +188,8 @@ def _books(reply: object) -> _Books:
         },
         _closed(closed),
         [
-            (tuple(scopes.decode().split("\n")), day, Sums(tokens, microusd))
-            for scopes, day, tokens, microusd in cast("list[tuple[bytes, int, int, int]]", lost)
+            _Lost(tuple(scopes.decode().split("\n")), day, Sums(tokens, microusd), about)
+            for scopes, day, tokens, microusd, about in cast("list[tuple[bytes, int, int, int, bytes]]", lost)
         ],
         last_row.decode(),
         _through(through),

@@ -50,6 +50,21 @@ function Closing:write()
   redis.call('HSET', self.key, unpack(changes))
 end
 
+-- All closing balances: array of scope, tokens, micro-dollars, requests each; and `through`.
+local function read_closing(key)
+  local sums, through = {}, NO_ROW
+  local closed = redis.call('HGETALL', key)
+  for place = 1, #closed, 2 do
+    local sum = cmsgpack.unpack(closed[place + 1])
+    if closed[place] == 'through' then
+      through = sum
+    else
+      sums[#sums + 1] = {closed[place], sum[1], sum[2], sum[3]}
+    end
+  end
+  return sums, through
+end
+
 local function split(text)
   local names = {}
   for name in string.gmatch(text, '[^\n]+') do

@@ -6,12 +6,18 @@ Span = Literal["total", "day", "month"]
 
 
 class Released(NamedTuple):
-    """Money given back for a reservation whose gateway was not heard of. `admitted_us`: since the epoch."""
+    """Money given back for a reservation whose gateway was not heard of.
+
+    Attributes:
+        admitted_us: microseconds since the epoch.
+        about: as its claim had it, opaque.
+    """
 
     reservation_id: str
     tokens: int
     microusd: int
     admitted_us: int
+    about: bytes
 
 
 class Entry(NamedTuple):
@@ -54,6 +60,14 @@ class Sums(NamedTuple):
         return Sums(self.tokens + tokens, self.microusd + microusd)
 
 
+class LostSums(NamedTuple):
+    """Reservations of dead gateways that are about the same. `about`: as their claims had it, opaque."""
+
+    about: bytes
+    requests: int
+    sums: Sums
+
+
 class Difference(NamedTuple):
     """A scope whose counter is not what was booked."""
 
@@ -70,6 +84,7 @@ class Reconciliation(NamedTuple):
         scopes: how many were compared.
         rows: how many rows there are.
         closed, booked, lost: of the customer: closing balances, rows, and what dead gateways held.
+        lost_by: `lost`, by what the reservations were about.
         counted: the customer's counter for ever; closed, booked and lost together unless there are differences.
         beyond: windows (`day`, `month`) that could not be compared, since some of their rows are gone.
     """
@@ -83,3 +98,4 @@ class Reconciliation(NamedTuple):
     counted: Sums
     differences: tuple[Difference, ...]
     beyond: tuple[Span, ...]
+    lost_by: tuple[LostSums, ...]

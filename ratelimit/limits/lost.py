@@ -17,6 +17,9 @@ _EVER_US: Final = 1 << 52
 """Later than any admission; a number that scripts keep exact."""
 _DAY_US: Final = 86_400_000_000
 
+_Found = tuple[bytes, int, int, int, bytes, bytes]
+"""As the scripts give one."""
+
 
 class LostReservation(NamedTuple):
     """One that its gateway neither settled nor renewed.
@@ -25,6 +28,7 @@ class LostReservation(NamedTuple):
         admitted_us: microseconds since the epoch.
         tokens, microusd: booked as spent for it: the most it may have used.
         scopes: whose counters that is in.
+        about: as the claim had it, opaque.
     """
 
     reservation_id: str
@@ -32,6 +36,7 @@ class LostReservation(NamedTuple):
     tokens: int
     microusd: int
     scopes: tuple[str, ...]
+    about: bytes
 
 
 class Lost:
@@ -47,7 +52,7 @@ class Lost:
     async def listed(self, customer_id: str) -> tuple[LostReservation, ...]:
         """All of a customer, the oldest first."""
         reply = await self._store.run(_LOST, _keys(customer_id), (self._store.offset_us,))
-        found = [_lost(*each) for each in cast("list[tuple[bytes, int, int, int, bytes]]", reply)]
+        found = [_lost(*each) for each in cast("list[_Found]", reply)]
         return tuple(sorted(found, key=lambda each: (each.admitted_us, each.reservation_id)))
 
     async def release(
@@ -84,11 +89,14 @@ class Lost:
                 *ids,
             ),
         )
-        return [_lost(*each) for each in cast("list[tuple[bytes, int, int, int, bytes]]", reply)]
+        return [_lost(*each) for each in cast("list[_Found]", reply)]
 
 
-def _lost(name: bytes, admitted_us: int, tokens: int, microusd: int, scopes: bytes) -> LostReservation:
-    return LostReservation(name.decode(), admitted_us, tokens, microusd, tuple(scopes.decode().split("\n")))
+def _lost(
+    name: bytes, admitted_us: int, tokens: int, microusd: int, scopes: bytes, about: bytes
+) -> LostReservation:
+    names = tuple(scopes.decode().split("\n"))
+    return LostReservation(name.decode(), admitted_us, tokens, microusd, names, about)
 
 
 def _keys(customer_id: str) -> tuple[str, str, str, str]:

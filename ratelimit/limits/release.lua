@@ -3,7 +3,7 @@
 -- ARGV: 1 offset_us added to the clock, 2 only those admitted before (time_us), 3 how many at most,
 --       4 how long rows are kept (us), 5 what marks begin with, 6 how long a mark is left (ms),
 --       7... reservation ids (none: all of them)
--- Result: array of one array each: id, admitted (time_us), tokens, micro-dollars, scopes (one a line).
+-- Result: array of one array each: id, admitted (time_us), tokens, micro-dollars, scopes (one a line), about (opaque).
 -- The mark says `released`: a gateway that settles after all is booked then, once.
 local now = clock(tonumber(ARGV[1]))
 local before, most, keep_us = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -35,7 +35,7 @@ for _, id in ipairs(ids) do
     append(KEYS[5], closing, now, keep_us, 'released', cjson.encode({id = id, tokens = whole(tokens),
       microusd = whole(microusd), admitted_us = whole(reservation[1]), about = reservation[10]}),
       reservation[7], 0, 0, reservation[2])
-    released[#released + 1] = {id, reservation[1], tokens, microusd, table.concat(reservation[7], '\n')}
+    released[#released + 1] = {id, reservation[1], tokens, microusd, table.concat(reservation[7], '\n'), reservation[10]}
   end
 end
 closing:write()

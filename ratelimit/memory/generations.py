@@ -5,9 +5,9 @@ Each is a blob under its customer's tag. One index over all of them says whose a
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Final, NamedTuple, cast
 
+from ratelimit.memory.waiting import Waiting
 from ratelimit.store import keys as spelled
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.scripts import load_script
@@ -29,22 +29,15 @@ _PAUSE_S: Final = 0.25
 _DAY_MS: Final = 86_400_000
 
 
-class _Waiting(NamedTuple):
+class _Record(NamedTuple):
     customer_id: str
     blob: bytes
 
 
 class Generations:
-    """One per process. `run` must be under way for anything to reach the store.
+    """One per process. `run` must be under way for anything to reach the store."""
 
-    Attributes:
-        dropped: how many records were given up because the store did not take them in time.
-    """
-
-    __slots__ = (
-        "_idle", "_kept_ms", "_leaving", "_most", "_news", "_on_fault", "_store", "_waiting", "_waiting_bytes",
-        "dropped",
-    )  # fmt: skip
+    __slots__ = ("_kept_ms", "_leaving", "_most", "_on_fault", "_store", "_waiting")
 
     def __init__(
         self, store: Store, *, most: int, kept_days: float, on_fault: Callable[[StoreFault], None]
@@ -56,16 +49,17 @@ class Generations:
             on_fault: told why the store will never take or remove something; must not block.
         """
         self._store = store
+        self.keep(most=most, kept_days=kept_days)
+        self._on_fault = on_fault
+        self._waiting: Waiting[str, _Record] = Waiting(
+            most=WAITING_MAX, most_bytes=WAITING_MAX_BYTES, size_bytes=lambda each: len(each.blob)
+        )
+        self._leaving: list[str] = []
+
+    def keep(self, *, most: int, kept_days: float) -> None:
+        """From the next write on, so many for so long; see above. What is kept already stays as long as it was to."""
         self._most = most
         self._kept_ms = int(kept_days * _DAY_MS)
-        self._on_fault = on_fault
-        self._waiting: dict[str, _Waiting] = {}
-        self._waiting_bytes = 0
-        self._leaving: list[str] = []
-        self._news = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.dropped = 0
 
     @property
     def keeps(self) -> bool:
@@ -77,17 +71,16 @@ class Generations:
         """Records that the store has not taken yet."""
         return len(self._waiting)
 
+    @property
+    def dropped(self) -> int:
+        """How many records were given up because the store did not take them in time."""
+        return self._waiting.dropped
+
     def put(self, customer_id: str, generation_id: str, blob: bytes) -> None:
         """Keep a record as soon as the store takes it. Never waits."""
         if not self.keeps:
             return
-        self._waiting[generation_id] = _Waiting(customer_id, blob)
-        self._waiting_bytes += len(blob)
-        while len(self._waiting) > WAITING_MAX or self._waiting_bytes > WAITING_MAX_BYTES:
-            self._taken(next(iter(self._waiting)))
-            self.dropped += 1
-        self._idle.clear()
-        self._news.set()
+        self._waiting.put(generation_id, _Record(customer_id, blob))
 
     async def get(self, customer_id: str, generation_id: str) -> bytes | None:
         """The record, if it is this customer's; `None` when there is none, or no longer.
@@ -114,8 +107,7 @@ class Generations:
     def forget(self, customer_id: str) -> None:
         """Drop what of a customer has not reached the store."""
         mine = [name for name, each in self._waiting.items() if each.customer_id == customer_id]
-        for name in mine:
-            self._taken(name)
+        self._waiting.forget(mine)
 
     async def unlist(self, customer_id: str) -> int:
         """Take all of a customer's records out of the index; how many there were. Raises as `get` does.
@@ -138,30 +130,23 @@ class Generations:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            await self._news.wait()
-            await asyncio.sleep(GATHERED_S)
-            self._news.clear()
+            await self._waiting.news(gathered_s=GATHERED_S)
             while self._waiting or self._leaving:
                 if not await self._step():
                     await asyncio.sleep(_PAUSE_S)
-            self._idle.set()
+            self._waiting.written()
 
     async def emptied(self, limit_s: float) -> bool:
         """Wait until everything is written; false when it is not within `limit_s`."""
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await self._waiting.emptied(limit_s)
 
     async def _step(self) -> bool:
         """Write some records and remove some; false when the store is away."""
-        batch = list(islice(self._waiting.items(), AT_ONCE))
+        batch = self._waiting.first(AT_ONCE)
         try:
             # First the index: a record that nobody lists would escape the bound.
             await self._index(batch)
-            whose: dict[str, list[tuple[str, _Waiting]]] = {}
+            whose: dict[str, list[tuple[str, _Record]]] = {}
             for name, each in batch:
                 whose.setdefault(each.customer_id, []).append((name, each))
             await asyncio.gather(*(self._write(*mine) for mine in whose.items()))
@@ -170,7 +155,7 @@ class Generations:
             return False
         return True
 
-    async def _index(self, batch: Sequence[tuple[str, _Waiting]]) -> None:
+    async def _index(self, batch: Sequence[tuple[str, _Record]]) -> None:
         words = [word for name, each in batch for word in (name, each.customer_id)]
         while True:
             try:
@@ -189,7 +174,7 @@ class Generations:
                 return
             words = []
 
-    async def _write(self, customer_id: str, batch: Sequence[tuple[str, _Waiting]]) -> None:
+    async def _write(self, customer_id: str, batch: Sequence[tuple[str, _Record]]) -> None:
         """Records of one customer, which share a hash tag."""
         leaving = frozenset(self._leaving)
         kept = [
@@ -203,10 +188,8 @@ class Generations:
                 await self._store.run(_PUT, names, (self._kept_ms, *blobs))
             except StoreFault as fault:
                 self._on_fault(fault)
-        for name, each in batch:
-            # Forgotten meanwhile, it is not to be counted down again.
-            if self._waiting.get(name) is each:
-                self._taken(name)
+        for each in batch:
+            self._waiting.taken(*each)
 
     async def _remove(self) -> None:
         leaving = self._leaving
@@ -215,6 +198,3 @@ class Generations:
         except StoreFault as fault:
             self._on_fault(fault)
         self._leaving = []
-
-    def _taken(self, generation_id: str) -> None:
-        self._waiting_bytes -= len(self._waiting.pop(generation_id).blob)

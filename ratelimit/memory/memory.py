@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import islice
 from typing import Final, NamedTuple, cast
 
+from ratelimit.memory.waiting import Waiting
 from ratelimit.store import keys as spelled
 from ratelimit.store.errors import StoreFault, StoreUnavailable
 from ratelimit.store.scripts import load_script
@@ -36,28 +36,27 @@ class Memory:
 
     What is not there, has expired or cannot be read because the store is away is `None` alike: nothing may depend on
     being remembered.
-
-    Attributes:
-        dropped: how many blobs were given up because the store did not take them in time.
     """
 
-    __slots__ = ("_idle", "_news", "_on_fault", "_store", "_waiting", "_waiting_bytes", "dropped")
+    __slots__ = ("_on_fault", "_store", "_waiting")
 
     def __init__(self, store: Store, *, on_fault: Callable[[StoreFault], None]) -> None:
         """`on_fault`: told why the store will never take or give something; must not block."""
         self._store = store
         self._on_fault = on_fault
-        self._waiting: dict[_Place, _Blob] = {}
-        self._waiting_bytes = 0
-        self._news = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.dropped = 0
+        self._waiting: Waiting[_Place, _Blob] = Waiting(
+            most=WAITING_MAX, most_bytes=WAITING_MAX_BYTES, size_bytes=lambda each: len(each.data)
+        )
 
     @property
     def waiting(self) -> int:
         """Blobs that the store has not taken yet."""
         return len(self._waiting)
+
+    @property
+    def dropped(self) -> int:
+        """How many blobs were given up because the store did not take them in time."""
+        return self._waiting.dropped
 
     def put(
         self, customer_id: str, kind: str, digest: str, blob: bytes, *, ttl_s: float, most: int = KEPT_MAX
@@ -70,15 +69,7 @@ class Memory:
             ttl_s: how long it is kept, from when the store takes it.
             most: how many of this customer and kind are kept; the one that expires first goes.
         """
-        place = (customer_id, kind, digest)
-        before = self._waiting.pop(place, None)
-        if before is not None:
-            self._waiting_bytes -= len(before.data)
-        self._waiting[place] = _Blob(blob, ttl_s, most)
-        self._waiting_bytes += len(blob)
-        self._bounded()
-        self._idle.clear()
-        self._news.set()
+        self._waiting.put((customer_id, kind, digest), _Blob(blob, ttl_s, most))
 
     async def get(self, customer_id: str, kind: str, digest: str) -> bytes | None:
         """The blob; what this process has put is found before the store has it. At most one round trip."""
@@ -101,35 +92,19 @@ class Memory:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            await self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                places = list(islice(self._waiting, AT_ONCE))
-                batch = [self._waiting[place] for place in places]
-                taken = await asyncio.gather(*map(self._written, places, batch))
-                for place, blob, done in zip(places, batch, taken, strict=True):
-                    # A newer one of the same name may have come meanwhile.
-                    if done and self._waiting.get(place) is blob:
-                        del self._waiting[place]
-                        self._waiting_bytes -= len(blob.data)
+            await self._waiting.news()
+            while batch := self._waiting.first(AT_ONCE):
+                taken = await asyncio.gather(*(self._written(*each) for each in batch))
+                for each, done in zip(batch, taken, strict=True):
+                    if done:
+                        self._waiting.taken(*each)
                 if not all(taken):
                     await asyncio.sleep(_PAUSE_S)
-            self._idle.set()
+            self._waiting.written()
 
     async def emptied(self, limit_s: float) -> bool:
         """Wait until everything is written; false when it is not within `limit_s`."""
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _bounded(self) -> None:
-        while self._waiting and (len(self._waiting) > WAITING_MAX or self._waiting_bytes > WAITING_MAX_BYTES):
-            oldest = next(iter(self._waiting))
-            self._waiting_bytes -= len(self._waiting.pop(oldest).data)
-            self.dropped += 1
+        return await self._waiting.emptied(limit_s)
 
     async def _written(self, place: _Place, blob: _Blob) -> bool:
         """Whether it need not be tried again."""

@@ -15,13 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from ratelimit.store import leash
 from ratelimit.store.address import Address
 from ratelimit.store.errors import EmbeddedServerError
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included; the server cuts in silence.
 _SOCKET_PATH_BYTES: Final = 100
 _POLL_S: Final = 0.002
+_LEASH: Final = Path(__file__).with_name("leash.py")  # a program of its own
 _LOCK_WAIT_S: Final = 3.0  # a server whose gateway was killed a moment ago needs this long at most to leave
 _START_S: Final = 120.0  # reading back a large append-only file takes its time
 _STOP_S: Final = 10.0
@@ -47,7 +47,7 @@ def _binary() -> Path:
 
 def leashed(command: Sequence[str]) -> list[str]:
     """The command line that runs `command` so that it ends when the calling thread's process does."""
-    return [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
+    return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command]
 
 
 class EmbeddedServer:
@@ -71,7 +71,7 @@ class EmbeddedServer:
 
     @property
     def address(self) -> Address:
-        """Where a `Store` finds it; valid after `start`, and the same after a restart by the same object."""
+        """Where a `Store` finds it; valid after `launch`, and the same after a restart by the same object."""
         return Address("unix", path=str(self._socket_path))
 
     @property
@@ -86,11 +86,20 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start the server and wait until it answers; about 60 ms, longer with much data to read back.
 
+        Raises:
+            EmbeddedServerError: as `launch` and `wait_until_ready` do.
+        """
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the server's process and wait for nothing.
+
         Does nothing while it runs; starts it anew when it has died.
 
         Raises:
-            EmbeddedServerError: another gateway has the data directory, the binary does not run here, the
-                server ended at once (its last words are in the message), or this is not the main thread.
+            EmbeddedServerError: another gateway has the data directory, the binary does not run here, or this is
+                not the main thread.
         """
         if self.running:
             return
@@ -114,8 +123,15 @@ class EmbeddedServer:
         except OSError as error:
             self.stop()
             raise EmbeddedServerError(f"the embedded store cannot be started: {error}") from error
+
+    def wait_until_ready(self) -> None:
+        """Wait until the launched server answers.
+
+        Raises:
+            EmbeddedServerError: it ended at once (its last words are in the message), or does not answer.
+        """
         try:
-            self._wait_until_ready()
+            self._wait()
         except BaseException:  # also an interrupt: no half-started server stays behind
             self.stop()
             raise
@@ -161,7 +177,7 @@ class EmbeddedServer:
             *("--loglevel", "notice"),
         ]
 
-    def _wait_until_ready(self) -> None:
+    def _wait(self) -> None:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             if not self.running:

@@ -31,14 +31,22 @@ FILE_CUSTOMERS: Final = "hg:{directory}:file-customers"
 """Set: ids of the customers managed by the configuration file."""
 FILE_KEYS: Final = "hg:{directory}:file-keys"
 """Set: ids of the keys managed by the configuration file."""
+FILE_HOLDERS: Final = "hg:{directory}:file-holders"
+"""Hash: running gateway -> `<until_ms> <digest>`, which file it runs with; expires with the last of them."""
 DELETED_CUSTOMERS: Final = "hg:{directory}:deleted-customers"
 """Sorted set: ids of deleted customers whose totals are still kept, by when they were deleted (s)."""
 KEEPING: Final = "hg:{store}:keeping"
 """String: a gateway is looking after ledgers nobody writes to; expires with the hour."""
 
-# What the next two begin; scripts that meet several keys add the rest.
+# What the next three begin; scripts that meet several keys add the rest.
+FILE_MEMBERS: Final = "hg:{directory}:file:"
 FORMER_SECRETS: Final = "hg:{directory}:former:"
 PREVIOUS_SECRETS: Final = "hg:{directory}:previous:"
+
+
+def file_members(digest: str) -> str:
+    """Set: `customer <id>` and `key <id>` of all that a configuration file names; expires after its last gateway."""
+    return FILE_MEMBERS + digest
 
 
 def former_secret(digest: str) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final, TypeVar, cast
 
 from ratelimit.store import keys as spelled
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
 from ratelimit.subjects.errors import InvalidRecord
+from ratelimit.subjects.files import Change, Files, member
 from ratelimit.subjects.records import (
     check_customer,
     check_key,
@@ -22,9 +24,9 @@ from ratelimit.subjects.types import ConfiguredKey, Customer, Key, Kind, Limits,
 
 _PUT_CUSTOMERS: Final = load_script("ratelimit.subjects", "put_customers")
 _PUT_KEYS: Final = load_script("ratelimit.subjects", "put_keys")
-_REPLACE: Final = load_script("ratelimit.subjects", "replace")
 
 _Named = TypeVar("_Named", Customer, Key)
+_Record = TypeVar("_Record")
 
 _BATCH: Final = 200  # records per script: about a millisecond, so that other gateways' calls are not held up
 
@@ -32,12 +34,14 @@ _BATCH: Final = 200  # records per script: about a millisecond, so that other ga
 class Configured:
     """What the file says. Empty until `sync`; afterwards it answers without the store."""
 
-    __slots__ = ("_customers", "_keys", "_store", "_subjects", "_wall_clock_s")
+    __slots__ = ("_customers", "_implied", "_keys", "_store", "_subjects", "_wall_clock_s", "files")
 
     def __init__(self, store: Store, *, wall_clock_s: Callable[[], float]) -> None:
         self._store = store
         self._wall_clock_s = wall_clock_s
+        self.files = Files(store)
         self._customers: dict[str, Customer] = {}
+        self._implied: dict[str, Customer] = {}
         self._keys: dict[str, Key] = {}
         self._subjects: dict[bytes, Subject] = {}
 
@@ -64,7 +68,8 @@ class Configured:
     ) -> None:
         """Make the store agree with the file, however often and from however many gateways it is called.
 
-        A record of the file replaces one made over the API; one that is no longer in the file is disabled. A
+        A record of the file replaces one made over the API. One that is no longer in the file is disabled, unless a
+        gateway runs with a file that names it: then it is when that gateway ends or reloads (see `keep_up`). A
         customer named only by a key, one of `keys` or one that could not be read and is in `named_only` by its
         customer, is made with `default_limits`, unless one made over the API has the id.
         Memory is set first: after StoreUnavailable the configured keys work through the outage, and the call
@@ -77,13 +82,43 @@ class Configured:
         listed, implied, records = self._records(customers, keys, default_limits, named_only)
         by_digest = {bytes.fromhex(key.digest): key for key in records.values()}
         self._customers = {**implied, **listed}
+        self._implied = implied
         self._keys = records
         self._subjects = {
             digest: subject_of(key, self._customers[key.customer]) for digest, key in by_digest.items()
         }
-        await self._put_customers(listed, implied)
-        await self._put_keys(records)
+        self.files.opened(
+            _digest_of([*self._customers.values(), *records.values()]),
+            [
+                *(member("customer", customer_id) for customer_id in self._customers),
+                *(member("key", key_id) for key_id in records),
+            ],
+        )
+        await self.files.hold()
+        await self._put()
         await self._disable_removed()
+
+    async def keep_up(self) -> None:
+        """Say that this gateway runs with its file; after a gateway with another one has ended, put it in force.
+
+        To be called every `HOLD_S`, once `sync` has been.
+
+        Raises:
+            StoreUnavailable: no answer; some records may have been written.
+        """
+        if await self.files.hold():
+            await self._put()
+            await self._disable_removed()
+
+    async def release(self) -> None:
+        """Say that this gateway ends: what its file alone names is disabled, unless it was the last one.
+
+        Raises:
+            StoreUnavailable: no answer. The others notice after `HELD_S` by themselves.
+        """
+        if await self.files.release():
+            await self._disable("key", spelled.KEYS, self._keys)
+            await self._disable("customer", spelled.CUSTOMERS, self._customers)
 
     def check(
         self,
@@ -125,8 +160,13 @@ class Configured:
             raise InvalidRecord("key", twin.id, f"secret: the same as that of `{other}`")
         return listed, implied, records
 
-    async def _put_customers(self, listed: dict[str, Customer], implied: dict[str, Customer]) -> None:
-        for batch in _batches([*listed.values(), *implied.values()]):
+    async def _put(self) -> None:
+        await self._put_customers()
+        await self._put_keys(self._keys)
+
+    async def _put_customers(self) -> None:
+        implied = self._implied
+        for batch in _batches([*self._customers.values()]):
             stored = await self._stored(spelled.CUSTOMERS, [customer.id for customer in batch])
             arguments: list[str | bytes] = []
             for customer, raw in zip(batch, stored, strict=True):
@@ -164,26 +204,21 @@ class Configured:
             await self._store.run(_PUT_KEYS, names, arguments)
 
     async def _disable_removed(self) -> None:
-        for file_set, records, held in (
-            (spelled.FILE_KEYS, spelled.KEYS, self._keys.keys()),
-            (spelled.FILE_CUSTOMERS, spelled.CUSTOMERS, self._customers.keys()),
-        ):
+        kinds: Sequence[tuple[Kind, str, str, Iterable[str]]] = (
+            ("key", spelled.FILE_KEYS, spelled.KEYS, self._keys),
+            ("customer", spelled.FILE_CUSTOMERS, spelled.CUSTOMERS, self._customers),
+        )
+        for kind, file_set, records, held in kinds:
             members = cast("list[bytes]", await self._store.call("SMEMBERS", file_set))
-            removed = sorted({member.decode() for member in members} - held)
-            for record_id in removed:
-                await self._disable(records, record_id)
+            await self._disable(kind, records, {each.decode() for each in members}.difference(held))
 
-    async def _disable(self, records: str, record_id: str) -> None:
-        raw = (await self._stored(records, [record_id]))[0]
-        if raw is None:
-            return
-        if records == spelled.KEYS:
-            changed = encode_key(replace(decode_key(raw), disabled=True))
-        else:
-            changed = encode_customer(replace(decode_customer(raw), disabled=True))
-        if changed != raw:
-            # Refused when another gateway has just changed it: that one is newer, and has decided for itself.
-            await self._store.run(_REPLACE, (records,), (record_id, raw, changed))
+    async def _disable(self, kind: Kind, records: str, ids: Iterable[str]) -> None:
+        """Those that no file names any more. One that another gateway has just changed is newer, and stays."""
+        for batch in _batches(sorted(ids)):
+            stored = await self._stored(records, batch)
+            found = [(name, raw) for name, raw in zip(batch, stored, strict=True) if raw is not None]
+            changes = [Change(kind, name, raw, _disabled(kind, raw)) for name, raw in found]
+            await self.files.disable(records, [each for each in changes if each.disabled != each.raw])
 
     async def _stored(self, records: str, ids: Sequence[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", await self._store.call("HMGET", records, *ids))
@@ -202,6 +237,7 @@ def _customer(new: NewCustomer, created_at: str) -> Customer:
         created_at=created_at,
         tags=new.tags,
         on_soft_limit=new.on_soft_limit,
+        regions=new.regions,
     )
 
 
@@ -231,5 +267,20 @@ def _by_id(kind: Kind, records: Iterable[_Named]) -> dict[str, _Named]:
     return by_id
 
 
-def _batches(records: Sequence[_Named]) -> Iterable[Sequence[_Named]]:
+def _disabled(kind: Kind, raw: bytes) -> bytes:
+    if kind == "key":
+        return encode_key(replace(decode_key(raw), disabled=True))
+    return encode_customer(replace(decode_customer(raw), disabled=True))
+
+
+def _digest_of(records: Iterable[Customer | Key]) -> str:
+    """Of all that a file says; when it was read is no part of it."""
+    digest = sha256()
+    for record in records:
+        undated = replace(record, created_at="")
+        digest.update(encode_customer(undated) if isinstance(undated, Customer) else encode_key(undated))
+    return digest.hexdigest()
+
+
+def _batches(records: Sequence[_Record]) -> Iterable[Sequence[_Record]]:
     return (records[start : start + _BATCH] for start in range(0, len(records), _BATCH))

@@ -98,6 +98,7 @@ class Directory:
                 created_at=utc_text(self._wall_clock_s()),
                 tags=new.tags,
                 on_soft_limit=new.on_soft_limit,
+                regions=new.regions,
             )
         )
         made = await self._store.run(
@@ -251,7 +252,7 @@ class Directory:
         """
         for _ in range(_TRIES):
             raw = await self._raw("customer", customer_id)
-            if decode_customer(raw).managed == "file" and self.configured.holds_customer(customer_id):
+            if decode_customer(raw).managed == "file" and await self._filed("customer", customer_id):
                 raise ManagedByFile("customer", customer_id)
             done = await self._store.run(
                 _DELETE_CUSTOMER,
@@ -292,7 +293,7 @@ class Directory:
         for _ in range(_TRIES):
             raw = await self._raw("key", key_id)
             key = decode_key(raw)
-            if key.managed == "file" and self.configured.holds_key(key_id):
+            if key.managed == "file" and await self._filed("key", key_id):
                 raise ManagedByFile("key", key_id)
             if await self._store.run(
                 _DELETE_KEY,
@@ -354,6 +355,12 @@ class Directory:
         await self._store.call(
             "ZREMRANGEBYSCORE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", writes=True
         )
+
+    async def _filed(self, kind: Kind, record_id: str) -> bool:
+        """Whether the file of this gateway names a record, or that of another one."""
+        configured = self.configured
+        here = configured.holds_customer if kind == "customer" else configured.holds_key
+        return here(record_id) or await configured.files.names(kind, record_id)
 
     def _key(self, raw: bytes) -> Key:
         """The record; an overlap that has ended is none."""

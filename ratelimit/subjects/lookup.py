@@ -53,12 +53,14 @@ class Lookup:
 
     Memory is keyed by the full SHA-256 digest. Ages are counted from when the store was asked. Equal
     look-ups under way are one.
+
+    Attributes:
+        key_grace_s: how long after it was last seen a key passes while the store is away; may be changed.
     """
 
     __slots__ = (
         "_clock_s",
         "_configured",
-        "_grace_s",
         "_known",
         "_known_max",
         "_loads",
@@ -66,6 +68,7 @@ class Lookup:
         "_unknown",
         "_unknown_max",
         "_wall_clock_s",
+        "key_grace_s",
     )
 
     def __init__(
@@ -86,7 +89,7 @@ class Lookup:
             configured: those that need no store.
             clock_s: monotonic; for ages.
             wall_clock_s: seconds since the epoch; for `expires_at`.
-            key_grace_s: how long after it was last seen a key passes while the store is away.
+            key_grace_s: see above.
             known_max: how many keys are remembered, the oldest dropped first.
             unknown_max: how many texts that are no key are remembered.
         """
@@ -94,7 +97,7 @@ class Lookup:
         self._configured = configured
         self._clock_s = clock_s
         self._wall_clock_s = wall_clock_s
-        self._grace_s = key_grace_s
+        self.key_grace_s = key_grace_s
         self._known: dict[bytes, _Seen] = {}
         self._known_max = known_max
         self._unknown: dict[bytes, _Nobody] = {}
@@ -202,7 +205,7 @@ class Lookup:
 
     def _through_outage(self, digest: bytes, error: StoreUnavailable) -> Subject | None:
         seen = self._known.get(digest)
-        if seen is not None and self._clock_s() - seen.at_s <= self._grace_s:
+        if seen is not None and self._clock_s() - seen.at_s <= self.key_grace_s:
             return seen.subject.at(self._wall_clock_s())
         configured = self._configured.subject(digest)
         if configured is None:

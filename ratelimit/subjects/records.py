@@ -70,6 +70,9 @@ def check_customer(customer: Customer) -> Customer:
     if customer.on_soft_limit not in ON_SOFT_LIMIT:
         problem = f"on_soft_limit: must be one of {', '.join(ON_SOFT_LIMIT)}"
         raise InvalidRecord("customer", customer.id, problem)
+    if customer.regions is not None and not all((customer.regions, *customer.regions)):
+        # None would read as anywhere further on.
+        raise InvalidRecord("customer", customer.id, "regions: at least one is needed, and each has a name")
     return customer
 
 
@@ -150,6 +153,7 @@ def decode_customer(raw: bytes) -> Customer:
         created_at=members["created_at"],
         tags=tuple(members.get("tags", ())),
         on_soft_limit=members.get("on_soft_limit", DEFAULT_ON_SOFT_LIMIT),
+        regions=_names(members.get("regions")),
     )
 
 
@@ -206,4 +210,5 @@ def subject_of(key: Key, customer: Customer, *, replaced_at_s: float | None = No
         ),
         replaced_at_s=replaced_at_s,
         on_soft_limit=customer.on_soft_limit,
+        regions=tuple(region.lower() for region in customer.regions or ()),
     )

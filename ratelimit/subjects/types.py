@@ -21,7 +21,7 @@ TAGS_MAX: Final = 8
 class NewCustomer:
     """What the caller says about a customer; the rest is added when it is stored.
 
-    `priority`: of PRIORITIES; `on_soft_limit`: of ON_SOFT_LIMIT.
+    `priority`: of PRIORITIES; `on_soft_limit`: of ON_SOFT_LIMIT; `regions`: see `Customer`.
     """
 
     id: str
@@ -33,6 +33,7 @@ class NewCustomer:
     disabled: bool = False
     tags: tuple[str, ...] = ()
     on_soft_limit: str = DEFAULT_ON_SOFT_LIMIT
+    regions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,11 @@ class ConfiguredKey:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A stored customer. `models`: allow-list of names, None for all. `created_at`: ISO 8601, UTC."""
+    """A stored customer.
+
+    `models`: allow-list of names, None for all; `regions`: where its requests may be answered, at least one, None for
+    anywhere. `created_at`: ISO 8601, UTC.
+    """
 
     id: str
     name: str
@@ -83,6 +88,7 @@ class Customer:
     created_at: str
     tags: tuple[str, ...] = ()
     on_soft_limit: str = DEFAULT_ON_SOFT_LIMIT
+    regions: tuple[str, ...] | None = None
 
     def public(self) -> dict[str, object]:
         """The members an administrator sees."""
@@ -91,6 +97,7 @@ class Customer:
             "name": self.name,
             "limits": dict(self.limits),
             "models": None if self.models is None else list(self.models),
+            "regions": None if self.regions is None else list(self.regions),
             "priority": self.priority,
             "on_soft_limit": self.on_soft_limit,
             "metadata": dict(self.metadata),
@@ -177,6 +184,7 @@ class Subject:
         expires_at_s: seconds since the epoch.
         replaced_at_s: seconds since the epoch; the end of a text that a rotation has replaced, None for a key's
             present one.
+        regions: where its requests may be answered, in lower case; empty means anywhere.
     """
 
     key_id: str
@@ -195,6 +203,7 @@ class Subject:
     scopes: tuple[Scope, ...] = ()
     replaced_at_s: float | None = None
     on_soft_limit: str = DEFAULT_ON_SOFT_LIMIT
+    regions: tuple[str, ...] = ()
 
     def scopes_for(self, *names: str) -> tuple[Scope, ...]:
         """The scopes a request counts in.

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from ratelimit.limits.types import Scope, account
-from tests.bench.limits import cpu, keys
+from tests.bench.limits import cpu, keys, usage
 from tests.support.store_faults import Measured
 from tests.support.valkey import PrivateServer
 
@@ -29,6 +29,13 @@ def test_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert 4 == len(rows)
     grown = [int(row.split()[-1]) for row in rows[1:]]
     assert 0 <= grown[0] < 100 < grown[1]
+
+
+@pytest.mark.bench
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was booked is what is read."""
+    assert 0 == usage.main(["--customers", "300", "--busy", "10", "--days", "3"])
+    assert "300 customers, 3 days, 30 requests of 10 busy ones" in capsys.readouterr().out
 
 
 def test_ranks() -> None:

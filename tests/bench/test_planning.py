@@ -7,7 +7,8 @@ from tests.bench.planning import figures
 
 
 def test_a_figure_per_strategy_and_number() -> None:
-    """Every strategy, and wishes, at each number of candidates."""
+    """Every strategy, without wishes and with them, at each number of candidates."""
     found = figures(candidates=(1, 3), least_s=0.001)
-    assert [*get_args(Strategy), "with wishes"] == list(found)
+    strategies = get_args(Strategy)
+    assert [*strategies, *(f"{name}, wishes" for name in strategies)] == list(found)
     assert all(len(row) == 2 and min(row) > 0 for row in found.values())

@@ -1,13 +1,23 @@
 """What the scorer sees of a text."""
 
-import pytest
+import re
 
-from classifiers.features import features
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifiers.features import features, pieces
+from classifiers.scorer import load
+from classifiers.spelling import spelled, tokens
 from classifiers.types import Ask
 
+SHIPPED = load()
+LETTERS = st.sampled_from("aZ 09_-.,;\n\x00éßµıΑΣς я你，。・カ한العَ٣हि।१ไ²ⅣⒶ①ａ２ﬁ\u0301\u0338=“😀")
 
-def words(text: str) -> frozenset[str]:
-    return features(Ask(text)).words
+
+def words(text: str) -> set[str]:
+    found = features(Ask(text))
+    return {*found.words, *pieces(found.runs)}
 
 
 def test_words_stems_pairs_and_the_beginning() -> None:
@@ -64,3 +74,24 @@ def test_the_work_is_bounded() -> None:
     found = words(" ".join(f"a{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}" for n in range(5_000)) + " ending")
     assert len(found) < 3_000
     assert "ending" in found
+
+
+@given(st.text(LETTERS, max_size=40))
+def test_words_numbers_and_signs_are_cut_as_one_pattern_would(text: str) -> None:
+    """Passes over the whole text find the very tokens that a pattern finds, one after the other."""
+    found = spelled(text)
+    pattern = (
+        r"[a-zà-öø-ɏḀ-ỿ]+|[0-9]+|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|"
+        r"[\u0900-\u0963\u0966-\u0dff]+|[^\W\d_]+|[^\w\s]"
+    )
+    assert re.findall(pattern, found.text) == tokens(found)
+
+
+@given(st.text(st.sampled_from("的是用写函数设计系统证明什么を関数ไทย a。"), max_size=40))
+def test_pieces_the_scorer_knows_are_found_in_one_pass(text: str) -> None:
+    """What is looked for in unspaced scripts is found wherever it is one of their pieces."""
+    found = features(Ask(text))
+    names = SHIPPED._words.names
+    assert names.intersection(words(text)) == names.intersection(found.words).union(
+        SHIPPED._pieces(found.runs)
+    )

@@ -5,8 +5,8 @@ import re2
 
 from classifiers.asking.messages import asked
 from classifiers.rules import BadPattern, Rules, own_rule
-from classifiers.rules_table import RULES, Rule
-from classifiers.types import Ask, Facts
+from classifiers.rules_table import RULES
+from classifiers.types import Ask, Facts, Rule
 
 BUILT_IN = Rules()
 EXAMPLES = [(rule, example) for rule in RULES for example in rule.examples]
@@ -49,6 +49,16 @@ def test_every_rule_says_why_and_shows_an_example(rule: Rule) -> None:
         "Design a logo for a bakery with warm colours",
         "Write a commit message linter that reads the git history",
         "什么是最好的架构，为什么？",
+        "这个死锁的根本原因是什么？",
+        "Was ist die Lösung der Gleichung?",
+        "Что такое решение уравнения теплопроводности?",
+        "Покажи доказательство теоремы Ферма",
+        "Помоги найти взаимную блокировку",
+        "帮助分析这个死锁",
+        "Translate the legacy billing system to microservices",
+        "Переведи сервис на Kafka",
+        "What does this function do and how would you make it lock-free?",
+        "Corrige la condición de carrera",
         "asdfghjkl",
         "",
     ],

@@ -1,21 +1,29 @@
 """How long the image takes to start; what the sidecar's container takes, idle and with 200 streams.
 
-    python -m tests.deploy.measure
+    python -m tests.deploy.measure [--starts 7] [--image localhost/headgate:latest] [--only-starts]
 
 as root, with podman and the image `make image` made. The provider is a second gateway in the Pod, so that the sandbox's
 own memory is not in the figures; it is measured like any other provider, over the loopback.
 """
 
+import argparse
+import json  # noqa: TID251 - podman's documents
 import os
+import socket
 import sys
 import tempfile
 import time
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from statistics import median
+from typing import Any, Final, NamedTuple
 
+from tests.bench.processes import Ready, status
 from tests.deploy.podman import IMAGE, Pod, Podman, adapted, podman, running, wait_for
 from tests.deploy.rendering import kustomized
+from tests.deploy.test_image import STORE
 
 SECRETS: Final = {
     "app-key": "app-key-of-a-measurement",
@@ -73,30 +81,86 @@ def memory_mb(pod: Pod) -> tuple[float, float]:
     return int(statistics["rss"]) / 1e6, int((group / "memory.max_usage_in_bytes").read_text()) / 1e6
 
 
-def start_ms(tool: Podman) -> int:
-    """From the process's start until it accepts, with the embedded store and nothing configured."""
-    name = "headgate-measured"
+class Start(NamedTuple):
+    """From the process's start until /readyz answers 200. `cpu_s`: of the gateway, without an embedded store."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def start(tool: Podman, image: str, store_port: int | None) -> Start:
+    """With nothing configured; the store embedded, or the one that listens on this port."""
+    name, port = "headgate-measured", unused_port()
+    store = () if store_port is None else (f"--env=HEADGATE_REDIS_URL=redis://127.0.0.1:{store_port}",)
     try:
-        tool("run", "--detach", "--name", name, "--network=none", "--read-only", IMAGE)
-        lines = wait_for("listening", lambda: _listening(tool("logs", "--timestamps", name)), 60)
-        began = datetime.fromisoformat(
-            tool("inspect", "--format", "{{json .State.StartedAt}}", name).strip('"')
+        # The host's network, so that it can be asked without starting a process for each question.
+        tool(
+            *("run", "--detach", "--name", name, "--network=host", "--read-only", *store),
+            *(image, "serve", "--port", str(port)),
         )
+        ready = Ready(port, "/readyz")
+        wait_for("ready", ready.ready, 60, every_s=0.002)
+        until = datetime.now(tz=UTC)
+        state = json.loads(tool("inspect", "--format", "{{json .State}}", name))
+        used = status(state["Pid"])
     finally:
         tool.tried("rm", "--force", "--volumes", "--time", "0", name)
-    return round((datetime.fromisoformat(lines[0].split()[0]) - began).total_seconds() * 1000)
+    assert used is not None
+    return Start(used.cpu_s, (until - datetime.fromisoformat(state["StartedAt"])).total_seconds())
 
 
-def _listening(log: str) -> list[str]:
-    return [line for line in log.splitlines() if "listening on" in line]
+@contextmanager
+def store_elsewhere(tool: Podman) -> Iterator[int]:
+    """A store in a container of its own; its port."""
+    name, port = "headgate-measured-store", unused_port()
+    try:
+        tool(
+            *("run", "--detach", "--name", name, "--network=host", "--entrypoint", "python", IMAGE),
+            *("-c", STORE.replace("6379", str(port))),
+        )
+        wait_for("the store", lambda: "Ready to accept" in tool("logs", name), 60)
+        yield port
+    finally:
+        tool.tried("rm", "--force", "--volumes", "--time", "0", name)
+
+
+def told(store: str, starts: Sequence[Start]) -> str:
+    """A line of figures."""
+    cpu_s, wall_s = ([each[place] for each in starts] for place in (0, 1))
+    return (
+        f"start to ready, {store} store, of {len(starts)}, least and median: "
+        f"{min(cpu_s):.2f} and {median(cpu_s):.2f} s of CPU, "
+        f"{min(wall_s):.2f} and {median(wall_s):.2f} s by the clock; load {os.getloadavg()[0]:.1f}\n"
+    )
 
 
 def main(directory: Path) -> None:
-    tool: Podman = podman(directory)
-    starts = sorted(start_ms(tool) for _ in range(5))
-    sys.stdout.write(
-        f"start to listening, of 5: {', '.join(map(str, starts))} ms; load {os.getloadavg()[0]:.1f}\n"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--starts", type=int, default=7)
+    parser.add_argument("--image", default=IMAGE, help="whose starts are measured")
+    parser.add_argument("--only-starts", action="store_true")
+    chosen = parser.parse_args()
+    tool: Podman = podman(directory)
+    with store_elsewhere(tool) as port:
+        pairs = [
+            (start(tool, chosen.image, None), start(tool, chosen.image, port)) for _ in range(chosen.starts)
+        ]
+    for store, starts in zip(("embedded", "external"), zip(*pairs, strict=True), strict=True):
+        sys.stdout.write(told(store, starts))
+    if not chosen.only_starts:
+        memory(tool, directory)
+
+
+def memory(tool: Podman, directory: Path) -> None:
+    """Of the sidecar, idle and at work."""
     with running(tool, directory, manifests(), SECRETS) as pod:
         wait_for("content on all", lambda: len(pod.events("app", "first")) == STREAMS, 120)
         busy = memory_mb(pod)

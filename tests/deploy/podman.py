@@ -218,10 +218,10 @@ def _remove(tool: Podman, pod: str, volumes: list[str]) -> None:
     tool.tried("secret", "rm", _VARIABLES, _FILES)
 
 
-def wait_for(what: str, look: Callable[[], Any], within_s: float) -> Any:
+def wait_for(what: str, look: Callable[[], Any], within_s: float, *, every_s: float = _POLL_S) -> Any:
     """Look until something is there."""
     deadline = time.monotonic() + within_s
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} within {within_s} s"
-        time.sleep(_POLL_S)
+        time.sleep(every_s)
     return found

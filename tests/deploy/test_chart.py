@@ -18,6 +18,7 @@ REFUSED: Final[tuple[tuple[dict[str, Any], str], ...]] = (
     ({"config": {"server": {"host": "127.0.0.1"}}}, "host"),
     ({"config": {"server": {"ops_listen": "127.0.0.1:1"}}}, "ops_listen"),
     ({"config": {"server": {"drain_s": "30s"}}}, "drain_s"),
+    ({"config": {"server": {"keepalive_timeout_s": 0}}}, "keepalive_timeout_s"),
     ({"config": {"redis": {"url": "redis://store"}}}, "url"),
     ({"secrets": {"name": "Not A Name"}}, "name"),
     ({"service": {"port": 0}}, "port"),
@@ -78,6 +79,7 @@ def test_the_chart_decides_where_it_listens() -> None:
         "lame_duck_s": 10,
         "drain_s": 120,
         "keep_alive_s": 15,
+        "keepalive_timeout_s": 75,
     } == config["server"]
 
 

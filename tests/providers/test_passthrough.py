@@ -15,7 +15,7 @@ from providers.clients.openai_chat import OpenAIChat as Client
 from providers.framing import sse
 from providers.passthrough import Passthrough
 from providers.types import Frame, UpstreamError, Usage
-from providers.upstreams.openai_chat import OpenAIChat, read_usage
+from providers.upstreams.openai_chat.dialect import OpenAIChat, read_usage
 from proxy.exchange.tail import Facts, Tail
 from tests.support.recordings import Recording, chat_streams, chunk_of, cut, data_of, frames_of, parameters
 from tests.support.repaired import repaired_frames

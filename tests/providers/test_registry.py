@@ -9,7 +9,7 @@ from providers.clients.openai_chat import OpenAIChat as Client
 from providers.endpoints import DEFAULT, Endpoint, azure
 from providers.registry import REGISTRY, Adapter, Place
 from providers.types import Canonical
-from providers.upstreams.openai_chat import OpenAIChat
+from providers.upstreams.openai_chat.dialect import OpenAIChat
 from tests.support.recordings import DIRECTORY, Recording, chat_answers, chat_streams, parameters
 
 CLIENT: Final = Client()

@@ -13,7 +13,7 @@ from providers.events import Finish, Reasoning, Text, ToolDelta
 from providers.registry import REGISTRY
 from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX, CallNumbers, Repair
 from providers.types import Frame, UpstreamError
-from providers.upstreams.openai_chat import Mending, OpenAIChat
+from providers.upstreams.openai_chat.dialect import Mending, OpenAIChat
 from tests.support.recordings import chunk_of, cut, frames_of
 
 RECORDINGS: Final = Path(__file__).parent / "recordings"

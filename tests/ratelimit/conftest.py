@@ -13,6 +13,7 @@ from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.lookup import Lookup
 from tests.ratelimit.clocks import PATIENT_MS, Clock, Offset
+from tests.ratelimit.gates import Gate
 from tests.support.fleet import cluster
 from tests.support.valkey import PrivateServer
 
@@ -52,6 +53,11 @@ async def store(store_url: str, offset: Offset) -> AsyncIterator[Store]:
     await store.call_all("FLUSHALL")
     yield store
     await store.close()
+
+
+@pytest.fixture
+def gate(store: Store, offset: Offset) -> Gate:
+    return Gate(store, offset)
 
 
 @pytest.fixture

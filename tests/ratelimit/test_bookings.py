@@ -98,7 +98,7 @@ async def test_in_the_ledger(store: Store, bookings: Bookings) -> None:
     assert [(NAMES, 5, 100), (NAMES, 5, 101), (NAMES, 5, 102)] == [
         (entry.scopes, entry.tokens, entry.microusd) for entry in entries
     ]
-    (figures,) = await ledger.figures("acme", entries[0].day)
+    (figures,) = await ledger.figures("acme", entries[0].day, entries[0].day)
     assert (3, 0, 3) == figures.figures
     found = await reconcile(store, "acme")
     assert ((), 303, 303) == (found.differences, found.counted.microusd, found.booked.microusd)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ratelimit.store.keys import DELETED_CUSTOMERS, former_secret
+from ratelimit.store.keys import DELETED_CUSTOMERS, FILE_HOLDERS, former_secret
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import AlreadyExists, InvalidRecord, ManagedByFile, NotFound, UnknownCustomer
@@ -50,6 +50,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         metadata={"team": "blue", "depth": {"list": [1, None]}},
         tags=("team:blue", "a/b=c"),
         on_soft_limit="lower",
+        regions=("eu", "CH"),
     )
     made = await directory.create_customer(new)
     expected = Customer(
@@ -64,6 +65,7 @@ async def test_customer_is_kept_whole(directory: Directory) -> None:
         created_at="2026-01-01T00:00:00Z",
         tags=("team:blue", "a/b=c"),
         on_soft_limit="lower",
+        regions=("eu", "CH"),
     )
     assert expected == made
     assert expected == await directory.get_customer("acme")
@@ -389,6 +391,11 @@ async def test_sync_is_idempotent(directory: Directory, store: Store, wall: Cloc
     await asyncio.gather(*(each.sync_configured(customers, keys, default_limits={}) for each in others))
     after = await everything(store)
     assert before.keys() == after.keys()
+    holders, held = before.pop(FILE_HOLDERS.encode()), after[FILE_HOLDERS.encode()]
+    assert isinstance(holders, list)
+    assert isinstance(held, list)
+    assert (2, 8) == (len(holders), len(held))  # a field and a value for each gateway
+    assert 1 == len({value.split()[1] for value in held[1::2]})
     for name, kept in before.items():
         again = after[name]
         assert isinstance(kept, list)

@@ -10,7 +10,7 @@ from ratelimit.ledger import reconcile as reconciling
 from ratelimit.ledger.keeping import Keeper
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.reconcile import month_of, reconcile
-from ratelimit.ledger.types import Reconciliation, Released, Sums
+from ratelimit.ledger.types import LostSums, Reconciliation, Released, Sums
 from ratelimit.limits.lost import Lost
 from ratelimit.limits.reservations import FIGURES_KEPT_DAYS, HOLD_S, Reservations
 from ratelimit.limits.types import NO_ROW, Account, Claim, Mode, Row, Scope, account
@@ -24,6 +24,7 @@ from tests.ratelimit.watching import names_in
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 GROUP = b'["k","m","b",["t"]]'
+ABOUT = '["\u00e9 \\"quoted\\"",null]'.encode()
 ASKER = account("acme", (Scope("customer", "acme", {"usd_total": 1}), Scope("key", "k", {})))
 
 
@@ -54,7 +55,7 @@ class Books:
     async def hold(self, asker: Account = ASKER) -> str:
         self.number += 1
         name = f"r{self.number}"
-        claim = Claim(name, 1, tokens=100, microusd=50, minute_tokens=100)
+        claim = Claim(name, 1, tokens=100, microusd=50, minute_tokens=100, about=ABOUT)
         assert (await self.reservations.admit(asker, claim, soft_ratio=0.8)).allowed
         return name
 
@@ -209,7 +210,7 @@ async def test_once(books: Books) -> None:
     void = await books.hold()
     assert await books.settle(void, mode="void")
     assert [name, "away"] == await books.ids()
-    (figures,) = await books.ledger.figures("acme", await today(books))
+    (figures,) = await books.ledger.figures("acme", await today(books), await today(books))
     assert (GROUP, (1, 30)) == (figures.group, figures.figures)
 
 
@@ -225,9 +226,16 @@ async def test_lost_until_released(books: Books) -> None:
     assert lost == [each.reservation_id for each in await books.lost.listed("acme")]
     await books.check(rows=1, closed=0, lost=3)
     (done,) = await books.lost.release("acme", [lost[0]])
-    assert (lost[0], 100, 50, ("c", "k:k")) == (done.reservation_id, done.tokens, done.microusd, done.scopes)
+    assert (lost[0], 100, 50, ("c", "k:k"), ABOUT) == (
+        done.reservation_id,
+        done.tokens,
+        done.microusd,
+        done.scopes,
+        done.about,
+    )
     entry = (await books.ledger.rows("acme", limit=10))[-1]
-    assert Released(lost[0], 100, 50, done.admitted_us) == entry.released
+    assert Released(lost[0], 100, 50, done.admitted_us, ABOUT) == entry.released
+    assert (LostSums(ABOUT, 2, Sums(200, 100)),) == (await reconcile(books.store, "acme")).lost_by
     assert (b"", 0, 0) == (entry.text, entry.tokens, entry.microusd)
     assert [lost[0]] == await books.reservations.renew("acme", [lost[0]])
     assert [True, False] == [await books.settle(lost[0], admitted_us=done.admitted_us) for _ in range(2)]
@@ -338,11 +346,31 @@ async def test_figures(books: Books) -> None:
         await books.run(row=Row(b"[]", GROUP, figures))
     await books.run(row=Row(b"[]", b'["k","m","b",[]]', (1, 2, 3)))
     day = await today(books)
-    assert [(GROUP, (1, 30, 5))] == [each[1:] for each in await books.ledger.figures("acme", day - 1)]
-    found = {each.group: each.figures for each in await books.ledger.figures("acme", day)}
+    assert [(GROUP, (1, 30, 5))] == [
+        each[1:] for each in await books.ledger.figures("acme", day - 1, day - 1)
+    ]
+    found = {each.group: each.figures for each in await books.ledger.figures("acme", day, day)}
     assert {GROUP: (2, 8, 1), b'["k","m","b",[]]': (1, 2, 3)} == found
     kept_s: Any = await books.store.call("TTL", f"{spelled.figures('acme')}{day}")
     assert FIGURES_KEPT_DAYS * 86_400 == pytest.approx(kept_s, abs=60)
+
+
+async def test_figures_of_many_days(books: Books) -> None:
+    """All days of a long span, and none beside it, however many groups each has."""
+    await books.set_clock(datetime(2027, 5, 1, 12, tzinfo=UTC))
+    first = await today(books)
+    for days in (0, 1, 69, 61, 1):
+        books.offset.us += days * DAY_US
+        for number in range(300):
+            group = orjson.dumps(["k", "m", "b", [f"{number}"]])
+            await books.run(row=Row(b"[]", group, (1, days)))
+    asked = await books.ledger.figures("acme", first + 1, first + 131)
+    assert [day for day in (first + 1, first + 70, first + 131) for _ in range(300)] == [
+        each.day for each in asked
+    ]
+    assert [(1, days) for days in (1, 69, 61) for _ in range(300)] == [each.figures for each in asked]
+    assert 300 == len({each.group for each in asked})
+    assert [] == await books.ledger.figures("acme", first + 2, first + 69)
 
 
 async def test_too_many_groups(books: Books) -> None:
@@ -350,7 +378,7 @@ async def test_too_many_groups(books: Books) -> None:
     day = await today(books)
     name = f"{spelled.figures('acme')}{day}"
     await books.run(row=Row(b"[]", GROUP, (1, 1)))
-    (known,) = await books.ledger.figures("acme", day)
+    (known,) = await books.ledger.figures("acme", day, day)
     packed: Any = await books.store.call("HGET", name, known.group)
     for start in range(0, 1_999, 500):
         numbers = range(start, min(start + 500, 1_999))
@@ -362,7 +390,7 @@ async def test_too_many_groups(books: Books) -> None:
     await books.run(row=Row(b"[]", GROUP, (1, 1)))
     found = {
         tuple(map(str, orjson.loads(each.group))): each.figures
-        for each in await books.ledger.figures("acme", day)
+        for each in await books.ledger.figures("acme", day, day)
     }
     assert 2_001 == len(found)
     assert (3, 3) == found["k", "m/x", "b", "None"]

@@ -255,8 +255,7 @@ class Life(RuleBasedStateMachine):
         today = self.run(self.reservations.look(self.who("k1")))[0].at_us // DAY_US
         figures = [
             each.figures
-            for day in range(today - self.offset.us // DAY_US - 1, today + 1)
-            for each in self.run(self.ledger.figures("acme", day))
+            for each in self.run(self.ledger.figures("acme", today - self.offset.us // DAY_US - 1, today))
         ]
         assert (self.settled, self.spent) == tuple(map(sum, zip((0, 0), *figures, strict=True)))
         self.limit = self.spent + 5

@@ -140,6 +140,35 @@ async def test_overruns(store: Store, told: Told) -> None:
     assert 201 == await used(store)
 
 
+class Noting(Reservations):
+    """Keeps what it was asked to renew."""
+
+    __slots__ = ("renewed",)
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.renewed: list[list[str]] = []
+
+    async def renew(self, customer_id: str, ids: Sequence[str], *, hold_s: float = HOLD_S) -> list[str]:
+        self.renewed.append(list(ids))
+        return await super().renew(customer_id, ids, hold_s=hold_s)
+
+
+async def test_what_is_settled_is_renewed_no_more(store: Store, told: Told) -> None:
+    """Only what is under way is asked for, and nothing once all has ended."""
+    clock = Clock(1000.0)
+    reservations = Noting(store)
+    settler = Settler(reservations, Bookings(store), booker="g", clock=clock, told=told)
+    for name in ("a", "b"):
+        settler.opened(ACME, name)
+    settler.settle(Settlement(ACME, "a"))
+    clock.now += 2 * settling.RENEWED_EVERY_S
+    await settler.renew()
+    settler.settle(Settlement(ACME, "b"))
+    await settler.renew()
+    assert [["b"]] == reservations.renewed
+
+
 async def test_renewed_while_it_runs(
     store: Store, offset: Offset, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def command(place: Site, *arguments: str, exit_code: int = 0) -> str:
 
 async def rows(place: Site, customer: str, count: int) -> list[dict[str, Any]]:
     """As exported, once there are so many: they are written a moment after the answer."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(6 * WAIT_S):
         while True:
             lines = command(place, "ledger", "export", "--customer", customer).splitlines()
             if len(lines) >= count:
@@ -239,8 +239,10 @@ async def test_bad_tags_are_refused(place: Site) -> None:
 
 async def test_everything_adds_up(place: Site) -> None:
     """All customers at once, and by tag; CSV has a line for each row."""
+    before = len(command(place, "ledger", "export", "--customer", "streamed").splitlines())
     async with place.upstream(good):
         await ask(place, "streamed")
+    await rows(place, "streamed", before + 1)
     assert "everything adds up" in command(place, "ledger", "reconcile")
     by_tag = orjson.loads(command(place, "usage", "--group-by", "tag", "--json"))
     tags = {row["tag"]: row["requests"] for row in by_tag["data"]}

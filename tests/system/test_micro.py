@@ -31,6 +31,7 @@ MICRO: Final = "upstream-micro"
 MICRO_USD: Final = 0.000003
 """11 and 7 tokens at 0.1 and 0.2 USD per million, rounded up."""
 STEPPER: Final = "test-key-stepper-abcdefgh"
+KEPT: Final = "test-key-kept-abcdefgh"
 _NUMBERS: Final = count(1)
 
 
@@ -57,7 +58,7 @@ def places(store: PrivateServer, tmp_path_factory: pytest.TempPathFactory) -> It
                     running(
                         tmp_path_factory.mktemp(name),
                         configuration(listener, store.url, kind),
-                        {"STEPPER": STEPPER},
+                        {"STEPPER": STEPPER, "KEPT": KEPT},
                     )
                 ),
                 listener,
@@ -90,9 +91,13 @@ def configuration(listener: socket.socket, store_url: str, classifier: dict[str,
             for tier, name in {"frugal": "small", "balanced": "middle", "premium": "large"}.items()
         },
         routing={"classifier": {"micro_timeout_ms": 5000, **classifier}},
-        customers=[{"id": "stepper", "limits": {"usd_total": 0.004, "requests_per_minute": 2}}],
+        customers=[
+            {"id": "stepper", "limits": {"usd_total": 0.004, "requests_per_minute": 2}},
+            {"id": "kept", "regions": ["EU"]},
+        ],
     )
-    made["keys"].append({"id": "stepper", "customer": "stepper", "secret": "env:STEPPER"})
+    for name in ("stepper", "kept"):
+        made["keys"].append({"id": name, "customer": name, "secret": f"env:{name.upper()}"})
     return made
 
 
@@ -338,6 +343,13 @@ async def test_nobody_reads_a_prompt_whom_its_request_forbids(place: Site, wish:
     assert "default" == block["decision"]["source"]
 
 
+async def test_nobody_reads_a_prompt_outside_its_customers_regions(place: Site) -> None:
+    async with place.upstream(answering(verdict())) as upstream:
+        block = block_of(await ask(place, open_ask(), KEPT))
+        assert 0 == calls(upstream.exchanges)
+    assert "default" == block["decision"]["source"]
+
+
 @pytest.mark.parametrize("mode", ["frugal", "premium"])
 async def test_direct_modes_ask_nobody(place: Site, mode: str) -> None:
     """Every verdict means the same tier there."""
@@ -468,6 +480,8 @@ async def test_the_command_asks_too(place: Site, tmp_path: Path) -> None:
     ]
     metrics = (await place.get("/metrics")).body
     assert b'headgate_cost_microusd_total{model="micro",provider="scripted"}' in metrics
+    cost = round(MICRO_USD * 1_000_000)
+    assert b"headgate_unbilled_cost_microusd_total %d.0" % cost in metrics.splitlines()
 
 
 @pytest.mark.parametrize(

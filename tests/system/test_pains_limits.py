@@ -36,7 +36,7 @@ from tests.support.limited import (
     used_microusd,
 )
 from tests.support.raw_client import Answer, RawClient
-from tests.support.scripted import Exchange, good_stream, listening, text
+from tests.support.scripted import WAIT_S, Exchange, good_stream, listening, text
 from tests.support.site import Site, model, poll, provider
 from tests.support.valkey import PrivateServer
 
@@ -58,12 +58,14 @@ def sections(listener: socket.socket) -> dict[str, Any]:
             "scripted": provider(listener),
             "failing": provider(listener, "/failing/v1"),
             "hasty": provider(listener, timeouts={"first_byte_s": 0.5}),
+            "untried": provider(listener),
         },
         "models": [
             priced("test-model", "scripted"),
             priced("falls-back", "failing", "scripted"),
             priced("fails", "failing"),
             priced("hasty", "hasty"),
+            priced("untried", "untried"),
         ],
     }
 
@@ -152,24 +154,35 @@ async def test_no_way_out_of_a_request_leaks_what_it_held(places: list[Site]) ->
 
 
 async def test_tokens_per_minute_are_one_limit_whatever_the_number_of_gateways(places: list[Site]) -> None:
-    probe = await customer(places[0], "probe-14", {"tokens_per_minute": 100_000})
-    async with places[0].upstream(usual):
-        headers = (await ask(places[0], probe)).headers
-    guess = 100_000 - int(headers["x-ratelimit-remaining-tokens"])
+    """Exactly as many pass as a full bucket has room for, and those for which it refills while they are asked."""
+    # No gateway has seen an answer of this model, nor does before all are decided: each guesses what is documented.
+    said = asked(places[0], Customer("any", "any-secret"), model="untried")
+    guess = len(said.partition(b"\r\n\r\n")[2]) // 4 + 1 + ANSWER_TOKENS
     who = await customer(places[0], "pain-14", {"tokens_per_minute": 10 * guess})
-    async with places[0].upstream(billed(0, guess)):
+
+    async def waits(exchange: Exchange) -> None:
+        await exchange.go.wait()
+        await usual(exchange)
+
+    async with places[0].upstream(waits) as upstream, asyncio.TaskGroup() as tasks:
         began_s = time.monotonic()
-        answers = await together(places, who, 90)
+        asking = [tasks.create_task(ask(places[each % 3], who, model="untried")) for each in range(90)]
+        await poll(lambda: 90 == sum(each.done() for each in asking) + len(upstream.exchanges), 6 * WAIT_S)
         refilled = (time.monotonic() - began_s) / 60 * 10
-    passed = sum(answer.status == 200 for answer in answers)
-    # Gateways learn what answers take, each by itself: a guess may be up to twice the first one.
-    assert 5 <= passed <= 10 + refilled + 1
-    assert {200, 429} == {answer.status for answer in answers}
+        passed = len(upstream.exchanges)
+        for exchange in upstream.exchanges:
+            exchange.go.set()
+    assert 10 <= passed <= 10 + int(refilled)
+    statuses = [each.result().status for each in asking]
+    assert (passed, 90 - passed) == (statuses.count(200), statuses.count(429))
+    assert {"tokens_per_minute"} == {
+        error_of(each.result())["limit"] for each in asking if each.result().status == 429
+    }
 
 
 async def patiently(place: Site, who: Customer, **members: Any) -> Answer:
     """The answer, once the slot of the request before is free: a settlement is on no client's path."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(6 * WAIT_S):
         while True:
             answer = await ask(place, who, **members)
             if answer.status != 429:
@@ -192,7 +205,7 @@ async def test_a_slot_comes_back_after_a_timeout_and_a_departure(places: list[Si
 
 async def begun(client: RawClient, place: Site, who: Customer) -> None:
     """A stream that has begun and does not end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(6 * WAIT_S):
         while True:
             await client.send(asked(place, who, **saying("half")))
             if (await client.read_head()).status == 200:
@@ -214,8 +227,8 @@ async def test_what_the_concurrency_limit_refuses_costs_no_request_of_the_minute
 
     async with places[0].upstream(waits) as upstream, asyncio.TaskGroup() as tasks:
         asking = [tasks.create_task(ask(places[each % 3], who)) for each in range(60)]
-        await poll(lambda: 56 == sum(each.done() for each in asking))
-        await poll(lambda: len(upstream.exchanges) >= 4)
+        await poll(lambda: 56 == sum(each.done() for each in asking), 6 * WAIT_S)
+        await poll(lambda: len(upstream.exchanges) >= 4, 6 * WAIT_S)
         assert 4 == together_most == len(upstream.exchanges)
         for exchange in upstream.exchanges:
             exchange.go.set()
@@ -234,12 +247,13 @@ async def test_clients_that_leave_are_counted_for_what_they_got_and_no_more(plac
         for number in range(30):
             words = saying(("silence", "half", "anything")[number % 3])
             await left(places[number % 3], who, b"half" if number % 3 == 1 else b"", **words)
-        for _ in range(400):
-            counted = await used(places[0], who)
-            if counted == tokens_of(places, who):
-                break
-            await asyncio.sleep(0.05)
-        assert counted == tokens_of(places, who)
+        async with asyncio.timeout(6 * WAIT_S):
+            # Ten have heard half of an answer; of the others some may have left before anybody knew of them.
+            while True:
+                counted = await used(places[0], who)
+                if counted == tokens_of(places, who) and len(lines_of(places, who)) >= 10:
+                    break
+                await asyncio.sleep(0.05)
         assert 0 < tokens_of(places, who) < 30 * (ANSWER_TOKENS + 20)
 
 
@@ -321,16 +335,19 @@ async def test_cost_is_held_before_the_request_and_falling_back_keeps_the_token_
         assert 200 == (await first).status
     assert COST_MICROUSD == await settled(places, who)
     async with places[0].upstream(by_words):
-        passed = 1
         for number in range(60):
             answer = await ask(places[number % 3], who, model="falls-back")
             if answer.status == 429:
+                # Perhaps only what is held for those before is in the way: once more when they are settled.
+                await settled(places, who)
+                answer = await ask(places[number % 3], who, model="falls-back")
+            if answer.status == 429:
                 break
-            passed += 1
     error = error_of(answer)
     assert ("key", "tokens_per_day") == (error["subject"], error["limit"])
-    assert passed * COST_MICROUSD == await settled(places, who)
-    assert 40 * COST_MICROUSD - 3 * bound < passed * COST_MICROUSD <= 40 * COST_MICROUSD
+    spent = await settled(places, who)
+    assert 0 == spent % COST_MICROUSD
+    assert 40 * COST_MICROUSD - bound - 10 < spent <= 40 * COST_MICROUSD
 
 
 async def test_a_rich_customer_does_not_make_a_poor_key_rich(places: list[Site]) -> None:
@@ -373,7 +390,7 @@ async def test_an_unreachable_store_blocks_no_request(tmp_path: Path) -> None:
     who = Customer("tester", "test-key-0001-abcdefgh")
     try:
         with listening() as listener:
-            redis = {"url": store.url, "timeout_ms": 500, "on_outage": "open"}
+            redis = {"url": store.url, "timeout_ms": 1000, "on_outage": "open"}
             made = configuration(
                 listener,
                 store.url,
@@ -385,12 +402,12 @@ async def test_an_unreachable_store_blocks_no_request(tmp_path: Path) -> None:
                 async with site.upstream(good_stream):
                     await answered_at_once(site, who)  # started without it
                     store.start()
-                    await poll(lambda: lines_about(site, "store is back") == 1)
+                    await poll(lambda: lines_about(site, "store is back") == 1, 6 * WAIT_S)
                     assert 0 < await settled([site], who)
                     store.kill()
                     store.start()
                     await answered_at_once(site, who)
-                    await poll(lambda: lines_about(site, "store is back") == 2)
+                    await poll(lambda: lines_about(site, "store is back") == 2, 6 * WAIT_S)
                     assert 20 * 18 == await settled([site], who)
         log = gateway.log.read_text()
         assert "Traceback" not in log
@@ -400,11 +417,11 @@ async def test_an_unreachable_store_blocks_no_request(tmp_path: Path) -> None:
 
 
 async def answered_at_once(site: Site, who: Customer) -> None:
-    """Every request gets its answer within the time-out, half a second, and two for a loaded machine."""
+    """Every request gets its answer within the time-out, a second, and two for a loaded machine."""
     for _ in range(10):
         began_s = time.monotonic()
         assert 200 == (await ask(site, who)).status
-        assert time.monotonic() - began_s < 2.5
+        assert time.monotonic() - began_s < 3
 
 
 def lines_about(site: Site, event: str) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,85 @@ async def test_what_is_written_is_served(tmp_path: Path, of: int) -> None:
         assert ["server.max_body_bytes", "models.other-model"] == line["changed"]
         nothing = await reload(place)
         assert [] == nothing.members["changed"]
+
+
+async def command(place: Site, *arguments: str) -> tuple[int, str, str]:
+    """`headgate reload`: its exit code, and what it says on both streams."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "proxy.cli.main", "reload", "--url", place.gateway.base, *arguments),
+        env={"PATH": os.environ["PATH"], "HEADGATE_ADMIN_KEY": ADMIN_KEY},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, problems = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return process.returncode, said.decode(), problems.decode()
+
+
+async def test_the_command(tmp_path: Path) -> None:
+    """It says what changed, what waits for a restart, that nothing changed, or why nothing was."""
+    with place_with(tmp_path) as place:
+        same = "nothing has changed: what is served is what the configuration says\n"
+        assert (0, same, "") == await command(place)
+
+        def change(members: Members) -> None:
+            members["server"] |= {"tail_s": 3, "workers": 7}
+            members["log"] |= {"level": "error"}
+            members["models"][0].pop("price")
+
+        rewrite(tmp_path, change)
+        code, said, warned = await command(place)
+        assert (0, "changed:\n  server.tail_s\n  models.test-model.price\n") == (
+            code,
+            said.partition("waiting")[0],
+        )
+        assert said.endswith("waiting for a restart:\n  server.workers\n  log.level\n")
+        assert warned.startswith("warning: models[0].backends[0].price: no price")
+        code, said, _ = await command(place, "--json")
+        assert (0, ["server.workers", "log.level"]) == (code, orjson.loads(said)["needs_restart"])
+
+        rewrite(tmp_path, lambda members: members["server"].update(prot=1, tail_s=-1))
+        code, said, problems = await command(place)
+        assert (1, "") == (code, said)
+        assert "the configuration stays as it was" in problems
+        assert "server.prot: unknown key" in problems
+        assert "server.tail_s: must be >= 0" in problems
+    assert 3 == (await command(place))[0]
+
+
+@pytest.mark.parametrize("of", [1, 2])
+async def test_what_waits_for_a_restart_is_warned_of(tmp_path: Path, of: int) -> None:
+    """Each by its path, in the answer and in the log, each time; what is not among them is served at once."""
+    with place_with(tmp_path, server={"workers": of}) as place:
+
+        def change(members: Members) -> None:
+            members["log"] |= {"level": "warning"}
+            members["records"] = {"ledger_days": 3, "generations_max": 0}
+            members["redis"] = {"timeout_ms": 900, "key_grace_s": 7}
+            members["server"] |= {"keepalive_timeout_s": 9}
+
+        rewrite(tmp_path, change)
+        waiting = ["server.keepalive_timeout_s", "redis.timeout_ms", "log.level", "records.ledger_days"]
+        live = ["redis.key_grace_s", "records.generations_max"]
+        async with place.upstream(plain):
+            kept = (await place.ask(stream=False)).headers["x-generation-id"]
+            async with asyncio.timeout(
+                10
+            ):  # it is written once the answer has left, and another worker may be asked
+                while (await place.get(f"/v1/generation?id={kept}")).status != 200:  # noqa: ASYNC110 - another process's state
+                    await asyncio.sleep(0.02)
+            for changed in (live, []):
+                answer = (await reload(place)).members
+                assert (changed, waiting) == (answer["changed"], answer["needs_restart"])
+                assert waiting == [each["path"] for each in answer["warnings"]]
+                assert {"waits for a restart: until then it is what it was"} == {
+                    each["message"] for each in answer["warnings"]
+                }
+            for _ in range(of):
+                gone = (await place.ask(stream=False)).headers["x-generation-id"]
+                assert 404 == (await place.get(f"/v1/generation?id={gone}")).status
+        warned = [line["path"] for line in lines(place, "configuration") if line["level"] == "warning"]
+        assert waiting * 2 == warned
 
 
 @pytest.mark.parametrize("of", [1, 2])

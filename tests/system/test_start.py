@@ -30,6 +30,7 @@ ENDS_WITHIN_S = 15.0
 LAST_WORDS = '"messages"'  # of the greeting, when there is a local key
 SANDBOX = {
     "server": {"lame_duck_s": 0},
+    "redis": {"timeout_ms": 5000},  # these tests are not of a store that is slow because the machine is busy
     "providers": {"sandbox": {"adapter": "sandbox"}},
     "models": [
         {
@@ -288,7 +289,13 @@ async def test_a_data_directory_in_use(tmp_path: Path) -> None:
 def test_a_store_that_forgets(tmp_path: Path) -> None:
     """A store with an eviction policy is refused: budgets would vanish. Exit code 1."""
     with PrivateServer(policy="allkeys-lru") as store:
-        said = fails(tmp_path, "--port", "0", config={**SANDBOX, "redis": {"url": store.url}}, code=1)
+        said = fails(
+            tmp_path,
+            "--port",
+            "0",
+            config={**SANDBOX, "redis": {"url": store.url, "timeout_ms": 5000}},
+            code=1,
+        )
     assert "allkeys-lru" in said[-1]
 
 

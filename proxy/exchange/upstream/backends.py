@@ -27,13 +27,17 @@ _SIGNED: Final = (("content-type", "application/json"),)
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Bounds of one attempt, in seconds; 0 means none. See `relay.Deadlines` for what each is counted from."""
+    """Bounds of one attempt, in seconds; 0 means none. See `relay.Deadlines` for what each is counted from.
+
+    `first_byte_before_others_s`: instead of `first_byte_s`, while another backend could be tried; `None`: the same.
+    """
 
     connect_s: float
     first_byte_s: float
     first_content_s: float
     stall_s: float
     total_s: float
+    first_byte_before_others_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

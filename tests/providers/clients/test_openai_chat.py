@@ -8,7 +8,7 @@ import pytest
 from providers import events
 from providers.clients.openai_chat import DONE, OpenAIChat
 from providers.types import Canonical, Completion, Frame, RequestError, UpstreamError, Usage
-from providers.upstreams.openai_chat import OpenAIChat as Upstream
+from providers.upstreams.openai_chat.dialect import OpenAIChat as Upstream
 from tests.support.recordings import chunk_of
 
 CLIENT = OpenAIChat()

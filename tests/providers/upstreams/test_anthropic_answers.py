@@ -22,9 +22,9 @@ from providers.events import (
     UsageReport,
 )
 from providers.framing import sse
-from providers.upstreams.anthropic import Anthropic
-from providers.upstreams.anthropic_answers import read_usage
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
+from providers.upstreams.anthropic.answers import read_usage
+from providers.upstreams.anthropic.dialect import Anthropic
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
 from tests.support.foreign import (
     Answer,
     answer_of,

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from providers.types import UpstreamError
-from providers.upstreams.anthropic import Anthropic
+from providers.upstreams.anthropic.dialect import Anthropic
 from tests.support.foreign import exchanges, refused
 from tests.support.recordings import Recording, parameters
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from providers.upstreams.anthropic import Anthropic
+from providers.upstreams.anthropic.dialect import Anthropic
 from tests.support.foreign import answer_of, answered, asking, decoded, exchanges, sent_back
 from tests.support.recordings import Recording, parameters
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from providers.upstreams.anthropic import Anthropic, messages_path
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
-from providers.upstreams.anthropic_schemas import closed, is_open
+from providers.upstreams.anthropic.dialect import Anthropic, messages_path
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
+from providers.upstreams.anthropic.schemas import closed, is_open
 from tests.support.foreign import asking
 
 DIALECT: Final = Anthropic()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.types import RequestError
-from providers.upstreams.anthropic import Anthropic
-from providers.upstreams.anthropic_models import traits
+from providers.upstreams.anthropic.dialect import Anthropic
+from providers.upstreams.anthropic.models import traits
 from tests.support.foreign import asking
 
 DIALECT: Final = Anthropic()

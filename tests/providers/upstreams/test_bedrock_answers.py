@@ -23,9 +23,9 @@ from providers.events import (
     UsageReport,
 )
 from providers.types import UpstreamError, Usage
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
-from providers.upstreams.bedrock import BedrockConverse
-from providers.upstreams.bedrock_answers import REASONING_FORMAT, read_usage
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
+from providers.upstreams.bedrock.answers import REASONING_FORMAT, read_usage
+from providers.upstreams.bedrock.dialect import BedrockConverse
 from tests.support.foreign import (
     Answer,
     answer_of,

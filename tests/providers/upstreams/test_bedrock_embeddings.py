@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from providers.clients.openai_embeddings import OpenAIEmbeddings as Client
 from providers.types import Canonical, UpstreamError, Usage
-from providers.upstreams.bedrock_embeddings import BedrockEmbeddings
+from providers.upstreams.bedrock.embeddings import BedrockEmbeddings
 
 DIALECT: Final = BedrockEmbeddings()
 CLIENT: Final = Client()

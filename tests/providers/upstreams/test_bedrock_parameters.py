@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from providers.types import RequestError
-from providers.upstreams.anthropic_requests import ANSWER_TOOL
-from providers.upstreams.bedrock import BedrockConverse
+from providers.upstreams.anthropic.requests import ANSWER_TOOL
+from providers.upstreams.bedrock.dialect import BedrockConverse
 from tests.support.foreign import asking
 
 DIALECT: Final = BedrockConverse()

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.types import Canonical, RequestError
-from providers.upstreams.bedrock import BedrockConverse
-from providers.upstreams.bedrock_answers import REASONING_FORMAT
-from providers.upstreams.bedrock_messages import call_id
-from providers.upstreams.bedrock_models import traits
+from providers.upstreams.bedrock.answers import REASONING_FORMAT
+from providers.upstreams.bedrock.dialect import BedrockConverse
+from providers.upstreams.bedrock.messages import call_id
+from providers.upstreams.bedrock.models import traits
 from tests.support.foreign import answer_of, answered, asking, decoded, exchanges, sent_back
 from tests.support.recordings import DIRECTORY, Recording, parameters
 

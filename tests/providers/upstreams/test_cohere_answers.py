@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from providers.events import Begin, Broken, Event, Finish, Opaque, Reasoning, Text, ToolDelta, UsageReport
 from providers.framing import sse
-from providers.upstreams.cohere import CohereChat
-from providers.upstreams.cohere_answers import usage_of
+from providers.upstreams.cohere.answers import usage_of
+from providers.upstreams.cohere.dialect import CohereChat
 from tests.support.foreign import (
     Answer,
     answer_of,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from providers.clients.openai_embeddings import OpenAIEmbeddings as Client
 from providers.types import Canonical, UpstreamError
-from providers.upstreams.cohere import CohereEmbeddings
+from providers.upstreams.cohere.dialect import CohereEmbeddings
 from tests.support.foreign import exchanges
 from tests.support.recordings import Recording, parameters
 

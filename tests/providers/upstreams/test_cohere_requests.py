@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from providers.types import Canonical, RequestError
-from providers.upstreams.cohere import CohereChat
+from providers.upstreams.cohere.dialect import CohereChat
 from tests.support.foreign import answer_of, asking, decoded, exchanges, groups, sent_back
 from tests.support.recordings import Recording
 

@@ -14,8 +14,8 @@ from providers.clients.openai_chat import OpenAIChat as Client
 from providers.events import Begin, Broken, Event, Finish, Opaque, Reasoning, Text, ToolDelta, UsageReport
 from providers.framing import sse
 from providers.types import UpstreamError
-from providers.upstreams.gemini import Gemini
-from providers.upstreams.gemini_citations import Citations
+from providers.upstreams.gemini.citations import Citations
+from providers.upstreams.gemini.dialect import Gemini
 from tests.support.foreign import (
     Answer,
     answer_of,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from providers.clients.openai_embeddings import OpenAIEmbeddings as Client
 from providers.types import Canonical, UpstreamError
-from providers.upstreams.gemini import Gemini
-from providers.upstreams.gemini_embeddings import GeminiEmbeddings
+from providers.upstreams.gemini.dialect import Gemini
+from providers.upstreams.gemini.embeddings import GeminiEmbeddings
 from tests.support.foreign import answered, exchanges, refused
 from tests.support.recordings import Recording, parameters
 

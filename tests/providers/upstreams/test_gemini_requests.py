@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from providers.reasoning_details import merged
 from providers.types import Canonical, RequestError
-from providers.upstreams.gemini import Gemini, vertex_host
-from providers.upstreams.gemini_messages import NO_SIGNATURE
-from providers.upstreams.gemini_schemas import lacking, taken
+from providers.upstreams.gemini.dialect import Gemini, vertex_host
+from providers.upstreams.gemini.messages import NO_SIGNATURE
+from providers.upstreams.gemini.schemas import lacking, taken
 from tests.support.foreign import answer_of, answered, asking, decoded, exchanges, groups, sent_back
 from tests.support.recordings import Recording, parameters
 

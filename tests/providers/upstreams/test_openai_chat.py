@@ -9,7 +9,7 @@ from providers.clients.openai_chat import OpenAIChat as Client
 from providers.endpoints import Endpoint
 from providers.registry import REGISTRY
 from providers.types import Canonical, UpstreamError, Usage
-from providers.upstreams.openai_chat import FINISH_REASONS, OpenAIChat, OutputLimit, read_usage
+from providers.upstreams.openai_chat.dialect import FINISH_REASONS, OpenAIChat, OutputLimit, read_usage
 from tests.support.recordings import Recording, chat_answers, chat_streams, chunk_of, frames_of, parameters
 
 DIALECT = OpenAIChat()

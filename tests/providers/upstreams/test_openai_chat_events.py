@@ -14,7 +14,7 @@ from providers.events import Broken
 from providers.passthrough import Passthrough
 from providers.repairs import CONTENT_LIST, EMPTY_NAME, MISSING_INDEX
 from providers.types import UpstreamError
-from providers.upstreams.openai_chat import OpenAIChat, read_usage
+from providers.upstreams.openai_chat.dialect import OpenAIChat, read_usage
 from tests.support.recordings import Recording, chat_streams, chunk_of, parameters
 from tests.support.repaired import repaired_frames
 

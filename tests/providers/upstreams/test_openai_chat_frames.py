@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.types import Frame, Unparsable
-from providers.upstreams.openai_chat import OpenAIChat, edit
+from providers.upstreams.openai_chat.dialect import OpenAIChat, edit
 from tests.support.recordings import chunk_of
 
 DIALECT = OpenAIChat()

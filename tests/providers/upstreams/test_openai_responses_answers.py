@@ -22,8 +22,8 @@ from providers.events import (
     UsageReport,
 )
 from providers.framing import sse
-from providers.upstreams.openai_responses import OpenAIResponses
-from providers.upstreams.openai_responses_answers import usage_of
+from providers.upstreams.openai_responses.answers import usage_of
+from providers.upstreams.openai_responses.dialect import OpenAIResponses
 from tests.support.foreign import (
     Answer,
     answer_of,

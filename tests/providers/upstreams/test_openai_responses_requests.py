@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from providers.types import Canonical, RequestError
-from providers.upstreams.openai_responses import OpenAIResponses
+from providers.upstreams.openai_responses.dialect import OpenAIResponses
 from tests.support.foreign import answer_of, answered, asking, decoded, exchanges, sent_back
 from tests.support.recordings import Recording, parameters
 

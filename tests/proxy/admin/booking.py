@@ -4,7 +4,7 @@ import itertools
 from typing import Any, Final
 
 from providers.types import Usage
-from proxy.exchange.ledger_row import row_of
+from proxy.exchange.ledger_row import about_of, row_of
 from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
@@ -71,9 +71,10 @@ async def book(store: Store, made: Record, *, days_ago: int = 0) -> str:
 
 
 async def lose(store: Store, *names: str, customer_id: str = "acme") -> None:
-    """Reservations of a gateway that has gone at once: 30 tokens and 50 micro-dollars each."""
+    """Reservations of a gateway that has gone at once: 30 tokens and 50 micro-dollars each, for `gpt-5`."""
     reservations = Reservations(store)
+    about = about_of("gpt-5", record().plan)
     for name in names:
-        claim = Claim(name, 1, tokens=30, microusd=50, minute_tokens=30)
+        claim = Claim(name, 1, tokens=30, microusd=50, minute_tokens=30, about=about)
         decision: Any = await reservations.admit(of(customer_id), claim, soft_ratio=0.8, hold_s=0)
         assert decision.allowed

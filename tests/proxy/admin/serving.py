@@ -21,12 +21,14 @@ from classifiers.cascade import Cascade
 from classifiers.rules import Rules
 from classifiers.scorer import load
 from providers.registry import REGISTRY
+from proxy.admin.books import Books
 from proxy.admin.classify import ClassifyDesk
 from proxy.admin.erasure import ErasureDesk
 from proxy.admin.generations import GenerationDesk
 from proxy.admin.health import HealthDesk
+from proxy.admin.models import ModelDesk
 from proxy.admin.route import RouteDesk
-from proxy.admin.routes import Books, admin_routes
+from proxy.admin.routes import Desks, admin_routes
 from proxy.exchange.choosing import Choosing
 from proxy.exchange.conditions import Board
 from proxy.exchange.judging import Judge
@@ -196,9 +198,7 @@ async def gateway(store_url: str) -> AsyncIterator[Gateway]:
         directory,
         store,
         books_of(store),
-        classifying(),
-        *desks(store, directory, past),
-        desk,
+        Desks(classifying(), *desks(store, directory, past), desk, ModelDesk(CATALOGUE)),
         reload=nothing_new,
         default_limits=DEFAULT_LIMITS,
         wall_clock_s=lambda: NOW_S,

@@ -21,6 +21,7 @@ def record(**members: Any) -> dict[str, Any]:
         "name": "acme",
         "limits": DEFAULT_LIMITS,
         "models": None,
+        "regions": None,
         "priority": "normal",
         "on_soft_limit": "keep",
         "metadata": {},
@@ -38,6 +39,7 @@ async def test_made_and_shown(call: Caller) -> None:
         "name": "Acme",
         "limits": {"usd_per_month": 100, "in_flight": 4},
         "models": ["balanced", "gpt-5-mini"],
+        "regions": ["eu", "CH"],
         "priority": "high",
         "on_soft_limit": "lower",
         "metadata": {"team": "blue", "depth": {"list": [1, None]}},
@@ -58,7 +60,7 @@ async def test_made_and_shown(call: Caller) -> None:
     [
         {},
         {"name": None, "limits": None, "models": None, "priority": None, "metadata": None, "tags": None},
-        {"on_soft_limit": None},
+        {"on_soft_limit": None, "regions": None},
         {"limits": {"in_flight": None}},
     ],
 )
@@ -202,6 +204,8 @@ async def test_wrong_query(call: Caller, query: str, param: str) -> None:
         ({"models": ["b"]}, {"models": ["b"]}),
         ({"models": []}, {"models": []}),
         ({"models": None}, {"models": None}),
+        ({"regions": ["us", "ch"]}, {"regions": ["us", "ch"]}),
+        ({"regions": None}, {"regions": None}),
         ({"priority": "low"}, {"priority": "low"}),
         ({"priority": None}, {"priority": "normal"}),
         ({"on_soft_limit": "keep"}, {"on_soft_limit": "keep"}),
@@ -226,12 +230,14 @@ async def test_merge(call: Caller, served: Gateway, patch: dict[str, Any], chang
         "name": "Acme",
         "limits": {"in_flight": 4, "usd_per_day": 1.0},
         "models": ["a"],
+        "regions": ["eu"],
         "priority": "high",
         "on_soft_limit": "lower",
         "metadata": {"a": 1, "deep": {"x": 1, "y": 2}},
         "tags": ["a"],
     }
-    await served.directory.create_customer(NewCustomer("acme", **{**kept, "models": ("a",), "tags": ("a",)}))
+    lists = {"models": ("a",), "regions": ("eu",), "tags": ("a",)}
+    await served.directory.create_customer(NewCustomer("acme", **{**kept, **lists}))
     changed = await call("PATCH", ACME, patch)
     expected = record(**{**kept, **changes})
     assert (200, expected) == (changed.status, changed.json)
@@ -327,6 +333,8 @@ async def test_managed_by_file(call: Caller, served: Gateway) -> None:
             "must be <= 1000000000000000",
         ),
         ({"id": "a", "models": {"b": {}}}, "models", "must be a list"),
+        ({"id": "a", "regions": []}, "regions", "must hold 1 entry or more"),
+        ({"id": "a", "regions": "eu"}, "regions", "must be a list"),
         ({"id": "a", "priority": 1}, "priority", "must be one of low, normal, high"),
         ({"id": "a", "on_soft_limit": True}, "on_soft_limit", "must be one of keep, lower"),
         (

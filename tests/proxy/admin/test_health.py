@@ -1,6 +1,6 @@
 """`GET /admin/v1/health`: what is known of every backend, and of each key of its provider."""
 
-from proxy.admin.shown import HealthReport
+from proxy.admin.shown_health import HealthReport
 from tests.proxy.admin.serving import Caller, Gateway
 
 

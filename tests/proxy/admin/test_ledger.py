@@ -136,6 +136,8 @@ async def test_reconcile(served: Gateway, call: Caller) -> None:
     assert {"tokens": 90, "usd": 0.00015} == acme["counted"]
     assert {"tokens": 60, "usd": 0.0001} == acme["booked"]
     assert {"tokens": 30, "usd": 0.00005} == acme["lost"]
+    asked_for = {"asked": "gpt-5", "backend": "some/gpt-5"}
+    assert [{**asked_for, "requests": 1, "tokens": 30, "usd": 0.00005}] == acme["lost_by"]
     assert ({"tokens": 30, "usd": 0.0}, 1) == (bolt["counted"], bolt["rows"])
     assert (0, 0) == (idle["scopes"], idle["rows"])
     alone = (await call("POST", f"{LEDGER}/reconcile", {"customer": "acme"})).json
@@ -166,8 +168,9 @@ async def test_lost_and_released(served: Gateway, call: Caller) -> None:
     await lose(served.store, "r1", "r2", "r3", "r4")
     listed = (await call("GET", f"{LEDGER}/lost?customer=acme")).json["data"]
     assert {"r1", "r2", "r3", "r4"} == {row["request_id"] for row in listed}
-    assert {("acme", "k1", 30, 0.00005)} == {
-        (row["customer"], row["key"], row["tokens"], row["usd"]) for row in listed
+    assert {("acme", "k1", "gpt-5", "some/gpt-5", 30, 0.00005)} == {
+        tuple(row[name] for name in ("customer", "key", "asked", "backend", "tokens", "usd"))
+        for row in listed
     }
     for body, expected in (
         ({"ids": ["r2", "unknown"]}, ["r2"]),
@@ -179,8 +182,9 @@ async def test_lost_and_released(served: Gateway, call: Caller) -> None:
         assert expected == sorted(row["request_id"] for row in done.json["data"])
     assert [] == (await call("GET", f"{LEDGER}/lost")).json["data"]
     rows = (await call("GET", f"{LEDGER}?customer=acme")).json["data"]
-    assert {("released", "k1", 30, 0.00005)} == {
-        (row["outcome"], row["key"], row["released_tokens"], row["released_usd"]) for row in rows
+    shown = ("outcome", "key", "asked", "backend", "released_tokens", "released_usd")
+    assert {("released", "k1", "gpt-5", "some/gpt-5", 30, 0.00005)} == {
+        tuple(row[name] for name in shown) for row in rows
     }
     assert 4 == len(rows)
     found = (await call("POST", f"{LEDGER}/reconcile")).json

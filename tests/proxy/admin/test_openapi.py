@@ -11,31 +11,38 @@ from pydantic import BaseModel
 from starlette.routing import Route
 
 from proxy.admin.health import HealthDesk
+from proxy.admin.models import ModelDesk
 from proxy.admin.openapi import document
 from proxy.admin.operations import OPERATIONS
-from proxy.admin.routes import admin_routes
-from proxy.admin.shown import (
+from proxy.admin.routes import Desks, admin_routes
+from proxy.admin.shown import ErrorAnswer, ReloadAnswer, StoreAccepted
+from proxy.admin.shown_books import LedgerPage, LostList, Reconciled, ReleasedList, UsageList
+from proxy.admin.shown_health import HealthReport
+from proxy.admin.shown_limits import CustomerLimits
+from proxy.admin.shown_past import ErasedCustomer, GenerationTold
+from proxy.admin.shown_routing import Classified, ModelList, RouteExplained
+from proxy.admin.shown_subjects import (
     ChangedCustomer,
     ChangedKey,
-    Classified,
     CustomerList,
     CustomerRecord,
-    ErrorAnswer,
-    HealthReport,
     KeyList,
     KeyRecord,
     KeyWithText,
-    ReloadAnswer,
-    RouteExplained,
-    StoreAccepted,
 )
-from proxy.admin.shown_books import CustomerLimits, LedgerPage, LostList, Reconciled, ReleasedList, UsageList
-from proxy.admin.shown_past import ErasedCustomer, GenerationTold
 from proxy.cli.main import main
 from proxy.exchange.errors import GATEWAY
 from tests.proxy.admin.booking import book, lose, record
 from tests.proxy.admin.past import keep
-from tests.proxy.admin.serving import Caller, Gateway, books_of, classifying, desks, nothing_new
+from tests.proxy.admin.serving import (
+    CATALOGUE,
+    Caller,
+    Gateway,
+    books_of,
+    classifying,
+    desks,
+    nothing_new,
+)
 
 CUSTOMERS, KEYS = "/admin/v1/customers", "/admin/v1/keys"
 KEY = {"customer": "acme", "models": {"a": {"in_flight": 1}}, "expires_at": "2099-12-31T00:00:00Z"}
@@ -65,9 +72,12 @@ def test_every_route_is_in_it_and_nothing_else(served: Gateway) -> None:
         served.directory,
         served.store,
         books_of(served.store),
-        classifying(),
-        *desks(served.store, served.directory, served.past),
-        HealthDesk(served.health, served.board),
+        Desks(
+            classifying(),
+            *desks(served.store, served.directory, served.past),
+            HealthDesk(served.health, served.board),
+            ModelDesk(CATALOGUE),
+        ),
         reload=nothing_new,
         default_limits={},
     )
@@ -146,6 +156,7 @@ async def test_answers_are_as_described(served: Gateway, call: Caller) -> None:
             await call("POST", "/admin/v1/route/explain", {"model": "auto", "messages": [{"role": "user"}]}),
         ),
         ("show_health", HealthReport, await call("GET", "/admin/v1/health")),
+        ("list_models", ModelList, await call("GET", "/admin/v1/models")),
         ("openapi", None, await call("GET", "/admin/v1/openapi.json")),
         ("get_generation", GenerationTold, await call("GET", f"/admin/v1/generations/{keep(served)}")),
         ("revoke_key", None, await call("DELETE", one)),

@@ -74,6 +74,7 @@ class Kept:
     store: Store
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
+    dropped: tuple[tuple[str, int], ...] = (("generations", 0), ("memories", 0))
 
     def __post_init__(self) -> None:
         self.health = Health(self.store, backends=[BACKEND.id], rules=rules_of(Breaker()), clock_s=monotonic)
@@ -87,7 +88,7 @@ class Kept:
             told=UnsettledLog(self.log),
         )
         self.board = Board(self.health, headroom, keys, [BACKEND], monotonic)
-        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}, settler))
+        self.metrics.watch(lambda: watched(self.board, headroom, {"p": PROVIDER}, settler, self.dropped))
         self.keeper = Keeper(self.health, lambda: self.board, self.metrics, self.log)
 
     def note(self, kind: Any, key: str = "p/0") -> None:
@@ -204,6 +205,13 @@ async def test_metrics_of_circuits(kept: Kept) -> None:
     kept.note("auth", "p/1")
     kept.board.refresh()
     assert {"p/m": 1.0} == kept.samples("headgate_circuit_open")
+
+
+def test_metrics_of_what_was_dropped(kept: Kept) -> None:
+    """By kind, from the start."""
+    assert {"generations": 0.0, "memories": 0.0} == kept.samples("headgate_dropped_total")
+    kept.dropped = (("generations", 3), ("memories", 1))
+    assert {"generations": 3.0, "memories": 1.0} == kept.samples("headgate_dropped_total")
 
 
 def test_backends_of_a_catalogue() -> None:

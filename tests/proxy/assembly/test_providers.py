@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.assembly.providers import keys_of, providers_of
+from proxy.assembly.providers import first_byte_before_others_s, keys_of, providers_of
 from proxy.assembly.seat import Seat
 from proxy.exchange.upstream.keys import ProviderKey
 from proxy.settings.load import load
 from proxy.settings.reload import Reloaded
+from proxy.settings.schema import Timeouts as TimeoutSettings
 
 TEXT = """
 customers: [{id: acme}]
@@ -76,3 +77,23 @@ async def test_single_and_none(keys: dict[str, tuple[ProviderKey, ...]]) -> None
 async def test_a_key_is_never_shown(keys: dict[str, tuple[ProviderKey, ...]]) -> None:
     for each in keys.values():
         assert "provider-key-" not in repr(each)
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "deadline_s", "expected_s"),
+    [
+        ({}, 60.0, 30.0),
+        ({"stall_s": 9.0}, 60.0, 30.0),
+        ({}, 200.0, 60.0),
+        ({}, 20.0, 10.0),
+        ({}, 19.0, 60.0),
+        ({}, 0.0, 60.0),
+        ({"first_byte_s": 60.0}, 60.0, 60.0),
+        ({"first_byte_s": 0.0}, 60.0, 0.0),
+    ],
+)
+def test_patience_while_others_could_be_tried(
+    timeouts: dict[str, float], deadline_s: float, expected_s: float
+) -> None:
+    """Half of the deadline, where nobody configured another; a short deadline is not shared."""
+    assert expected_s == first_byte_before_others_s(TimeoutSettings(**timeouts), deadline_s)

@@ -154,8 +154,13 @@ def test_lost_and_released(run: Run) -> None:
     run.lose("r1", "r2", "r3")
     assert {"r1", "r2", "r3"} == {row["request_id"] for row in run.json("ledger", "lost")["data"]}
     heading, *rows = run.text("ledger", "lost", "--customer", "acme").splitlines()
-    assert "REQUEST" == heading.split()[0]
-    assert 3 == len(rows)
+    assert ["REQUEST", "CUSTOMER", "KEY", "ASKED", "BACKEND"] == heading.split()[:5]
+    assert [["acme", "k1", "gpt-5", "some/gpt-5"]] * 3 == [row.split()[1:5] for row in rows]
+    told, verdict = run.text("ledger", "reconcile", "--customer", "acme").splitlines()
+    assert (
+        "customer acme: 3 lost requests for gpt-5 (some/gpt-5) are booked as 90 tokens and 0.000150 dollars"
+    ) == told
+    assert verdict.endswith("everything adds up")
     released = run.json("ledger", "release", "--customer", "acme", "--id", "r1")["data"]
     assert ["r1"] == [row["request_id"] for row in released]
     young = run("ledger", "release", "--customer", "acme", "--older-than", "1h")

@@ -51,7 +51,7 @@ def test_create(run: Run) -> None:
     shown = run.json(
         *("create", "acme", "--name", "Acme", "--limit", "in_flight=4", "--limit", "usd_per_month=0.5"),
         *("--model", "balanced", "--model", "gpt-5-mini", "--priority", "high"),
-        *("--on-soft-limit", "lower"),
+        *("--on-soft-limit", "lower", "--region", "eu", "--region", "ch"),
         *("--metadata", "team=blue", "--metadata", "rule=a=b", "--tag", "a", "--tag", "b:c", "--disable"),
     )
     expected = {
@@ -59,6 +59,7 @@ def test_create(run: Run) -> None:
         "name": "Acme",
         "limits": {"requests_per_minute": 60, "usd_per_month": 0.5, "in_flight": 4},
         "models": ["balanced", "gpt-5-mini"],
+        "regions": ["eu", "ch"],
         "priority": "high",
         "on_soft_limit": "lower",
         "metadata": {"team": "blue", "rule": "a=b"},
@@ -82,6 +83,7 @@ def test_create_without_options(run: Run) -> None:
         "priority       normal\n"
         "state          enabled\n"
         "managed        api\n"
+        "regions        anywhere\n"
         "on soft limit  keep\n"
         "tags           -\n"
         "metadata       {}\n"
@@ -146,6 +148,8 @@ def test_get(run: Run) -> None:
         (["--no-limits"], {"limits": {}}),
         (["--model", "x"], {"models": ["x"]}),
         (["--all-models"], {"models": None}),
+        (["--region", "us"], {"regions": ["us"]}),
+        (["--all-regions"], {"regions": None}),
         (["--priority", "low"], {"priority": "low"}),
         (["--on-soft-limit", "lower"], {"on_soft_limit": "lower"}),
         (["--tag", "x", "--tag", "y"], {"tags": ["x", "y"]}),
@@ -157,7 +161,9 @@ def test_get(run: Run) -> None:
 )
 def test_update(run: Run, options: list[str], changes: dict[str, object]) -> None:
     """What is named changes, what is not stays."""
-    made = run.json("create", "acme", "--metadata", "a=1", "--model", "balanced", "--tag", "t")
+    made = run.json(
+        *("create", "acme", "--metadata", "a=1", "--model", "balanced", "--tag", "t", "--region", "eu")
+    )
     expected = {**made, **changes}
     assert expected == run.json("update", "acme", *options) == run.stored("acme")
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from proxy.admin.shown import HealthReport
+from proxy.admin.shown_health import HealthReport
 from proxy.cli.health import health
 from tests.proxy.admin.serving import ADMIN_KEY, BACKEND, Served
 

@@ -7,7 +7,7 @@ from typing import Any
 from providers.clients.openai_chat import OpenAIChat as Client
 from providers.dialects import Native
 from providers.types import ErrorKind, Frame, UpstreamError, Usage
-from providers.upstreams.openai_chat import OpenAIChat
+from providers.upstreams.openai_chat.dialect import OpenAIChat
 from proxy.exchange.downstream import Downstream, Listener
 from proxy.exchange.relay.attempt import Ending
 from proxy.exchange.relay.stream import Deadlines, StreamRelay

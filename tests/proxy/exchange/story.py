@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from providers.clients.openai_chat import OpenAIChat as Client
 from providers.types import Frame, UpstreamError, Usage
-from providers.upstreams.openai_chat import OpenAIChat
+from providers.upstreams.openai_chat.dialect import OpenAIChat
 from proxy.exchange.tail import Facts, Tail
 
 USAGE = b'{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}'

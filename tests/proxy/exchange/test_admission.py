@@ -21,7 +21,7 @@ from ratelimit.subjects.types import Scope, Subject
 from tests.support.valkey import PrivateServer
 
 WAIT_S = 20.0
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1.0
 SMALL = Bound(10, 10, 10)
 
 
@@ -274,12 +274,17 @@ async def test_shorter(store: tuple[PrivateServer, Store]) -> None:
     def smaller(room: Room) -> Smaller | None:
         rooms.append(room)
         assert room.microusd is not None
-        return Smaller(Bound(0, room.microusd, 0), room.microusd // 2) if room.microusd >= 20 else None
+        if room.microusd < 20:
+            return None
+        return Smaller(Bound(0, room.microusd, 0), room.microusd // 2, b"about less")
 
     async with gate_on(store) as gate:
         account = gate.account(usd_total=0.000_1, tokens_per_day=5000)
         await gate.admissions.admit(account, "a", Bound(0, 70, 0))
-        admission = await gate.admissions.admit(account, "b", Bound(10, 60, 0), smaller=smaller)
+        admission = await gate.admissions.admit(
+            account, "b", Bound(10, 60, 0), about=b"about much", smaller=smaller
+        )
+        assert [b"", b"about much", b"about less"] == [claim.about for claim in gate.reservations.asked]
         assert 15 == admission.output_tokens
         assert (b"x-headgate-output-limit", b"15") in admission.headers
         assert [Room(5000, 30)] == rooms
@@ -309,7 +314,7 @@ async def test_for_less(store: tuple[PrivateServer, Store]) -> None:
     async with gate_on(store) as gate:
         account = gate.account(usd_total=0.000_1)
         admission = await gate.admissions.admit(
-            account, "a", Bound(0, 200, 0), smaller=lambda _: Smaller(Bound(0, 40, 0), None)
+            account, "a", Bound(0, 200, 0), smaller=lambda _: Smaller(Bound(0, 40, 0), None, b"")
         )
         assert (None, []) == (admission.output_tokens, admission.headers)
         assert 40 == await used_microusd(gate)

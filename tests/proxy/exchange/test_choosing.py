@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -60,7 +61,13 @@ class Said:
 class Place:
     """A model `public` with a backend `m` at each provider, and a tier `balanced` of it."""
 
-    def __init__(self, *adapters: str | Adapter, price: Price | None = PRICE, **model: Any) -> None:
+    def __init__(
+        self,
+        *adapters: str | Adapter,
+        price: Price | None = PRICE,
+        regions: Mapping[str, str] = MappingProxyType({}),
+        **model: Any,
+    ) -> None:
         found = [each if isinstance(each, Adapter) else REGISTRY[each] for each in adapters]
         providers = {
             each.name: Provider(
@@ -71,7 +78,9 @@ class Place:
             )
             for each in found
         }
-        backends = tuple(Backend(f"{each.name}/m", each.name, "m", price) for each in found)
+        backends = tuple(
+            Backend(f"{each.name}/m", each.name, "m", price, regions.get(each.name)) for each in found
+        )
         self.catalogue = Catalogue(
             {"public": Model("public", backends, **model)},
             {"balanced": Tier(("public",), "order")},
@@ -329,6 +338,20 @@ def test_a_fault_of_the_policy_fails_no_request(monkeypatch: pytest.MonkeyPatch)
     assert "model_not_allowed" == place.refused(chat(), key_models=("other",)).code
     unpriced = Place("openai", price=None)
     assert "no_capable_backend" == unpriced.refused(chat(), budget=Budget(dollars=True)).code
+
+
+def test_a_fault_of_the_policy_sends_nothing_abroad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a prompt may be answered is a promise that holds without the policy too."""
+
+    def broken(*_: object) -> Plan:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Policy, "plan", broken)
+    place = Place("groq", "openai", regions={"openai": "EU"})
+    for regions, wish in ((("eu",), {}), ((), {"headgate": {"region": "eu"}})):
+        assert ["openai"] == backends(place.plan(chat(**wish), regions=regions))
+    refused = place.refused(chat(headgate={"region": "eu"}), regions=("us",))
+    assert ("no_capable_backend", "no backend is known to be in `us`") == (refused.code, refused.message)
 
 
 def test_a_provider_without_a_key_for_the_customer() -> None:

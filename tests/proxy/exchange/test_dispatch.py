@@ -217,6 +217,26 @@ async def test_no_attempt_begins_after_the_deadline(stage: Stage) -> None:
     assert scene.clock.now_s - START_S >= 90
 
 
+async def test_a_silent_backend_leaves_time_for_others(stage: Stage) -> None:
+    """As long as another one could be tried it has less patience; the last one has all of it."""
+    patient = Timeouts(5.0, 60.0, 0, 0, 0, first_byte_before_others_s=30.0)
+    hang = Answer(b"", end="hang")
+    scene = stage(hang, Answer(), backends=("a", "b"), timeouts=patient)
+    await scene.run()
+    assert ["a.test", "b.test"] == [asked[0] for asked in scene.wire.asked]
+    assert 30 <= scene.clock.now_s - START_S < 31
+
+    before_s = scene.clock.now_s
+    alone = stage(hang, backends=("a",), timeouts=patient)
+    assert 504 == (await alone.refused()).status
+    assert 60 <= alone.clock.now_s - before_s < 61
+
+    before_s = alone.clock.now_s
+    no_try_left = stage(hang, Answer(), backends=("a", "b"), timeouts=patient, retries=0)
+    assert 504 == (await no_try_left.refused()).status
+    assert 60 <= no_try_left.clock.now_s - before_s < 61
+
+
 async def test_auth_is_not_tried_again(stage: Stage) -> None:
     """A key that was refused once is refused again."""
     scene = stage(failing(401), Answer())

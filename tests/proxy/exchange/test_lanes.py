@@ -60,6 +60,7 @@ def test_a_lane_is_made_once() -> None:
         lane.deadlines.tail_s,
     )
     assert Slot("openai/m", "openai/0") == lane.slot
+    assert lane.deadlines is lane.deadlines_before_others
 
 
 def test_an_answer_tells_the_limits_in_its_providers_words() -> None:

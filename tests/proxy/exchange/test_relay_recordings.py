@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from providers.upstreams.openai_chat import read_usage
+from providers.upstreams.openai_chat.dialect import read_usage
 from tests.proxy.exchange.inprocess import BLOCK, Attempt, attempt, usage_json
 from tests.support.recordings import (
     Recording,

@@ -1,5 +1,6 @@
 """Which backends are tried, and in which order."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -348,6 +349,34 @@ def test_a_draw_by_the_request() -> None:
     assert models_of(planned(catalogue)) == models_of(planned(catalogue))
 
 
+def test_draws_of_one_request_are_independent() -> None:
+    """Of equals each order is as likely as any other; of unequals the second place has its share, too."""
+    equals = tier_of(model("a"), model("b"), model("c"), strategy="weighted", weights=Weights(quality=1.0))
+    policy = Policy(equals)
+
+    def orders(policy: Policy) -> Counter[str]:
+        found = [Facts("balanced", request_id=f"r-{number}") for number in range(6000)]
+        return Counter("".join(models_of(policy.plan(facts, NONE, SIMPLE, Snapshot()))) for facts in found)
+
+    drawn = orders(policy)
+    assert {"abc", "acb", "bac", "bca", "cab", "cba"} == drawn.keys()
+    assert all(
+        850 <= times <= 1150 for times in drawn.values()
+    )  # 1,000 expected, 5 standard deviations are 144
+    unequal = tier_of(
+        model("a", quality=60),
+        model("b", quality=30),
+        model("c", quality=10),
+        strategy="weighted",
+        weights=Weights(quality=1.0),
+    )
+    drawn = orders(Policy(unequal))
+    # b of what a leaves: 30 of 40, after a has come first in 60 of 100.
+    assert 2510 <= drawn["abc"] <= 2890  # 2,700 expected, 5 standard deviations are 193
+    # a of what c leaves: 60 of 90, after c has come first in 10 of 100.
+    assert 303 <= drawn["cab"] <= 497  # 400 expected, 5 standard deviations are 97
+
+
 def test_a_first_guess_is_outweighed() -> None:
     """50 answers count as much as the catalogue's guess of the speed."""
     models = model("guessed", speed_tokens_s=200.0), model("known", speed_tokens_s=150.0)
@@ -469,6 +498,43 @@ def test_regions(region: Any, expected: list[str]) -> None:
     assert expected == backends_of(planned(tier_of(found, strategy="order"), wishes=wishes))
     refused = refusal(tier_of(found), wishes=parse_wishes({"headgate": {"region": "moon"}}))
     assert ("no_capable_backend", "headgate.region") == (refused.code, refused.param)
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        (None, ["eu/a", "ch/a"]),
+        ("EU", ["eu/a"]),
+        (["us", "ch"], ["ch/a"]),
+    ],
+)
+def test_a_customers_regions(wish: Any, expected: list[str]) -> None:
+    """They hold with and without a wish, for tiers and named models; a wish narrows them and never widens them."""
+    found = with_backends(
+        model("a", 1.0, "us", "eu", "ch", "silent"), {"region": "us"}, {"region": "EU"}, {"region": "ch"}, {}
+    )
+    catalogue = tier_of(found, strategy="order")
+    wishes = parse_wishes({"headgate": {"region": wish}})
+    for asked in ("balanced", "a"):
+        plan = planned(catalogue, asked, wishes=wishes, regions=("eu", "ch"))
+        assert expected == backends_of(plan)
+        said = {each["backend"]: each["reasons"] for each in explained(plan)["candidates"]}
+        assert (
+            ["is not known to be in `eu`, `ch`, the customer's `regions`"] == said["us/a"] == said["silent/a"]
+        )
+
+
+def test_a_wish_outside_a_customers_regions() -> None:
+    """The refusal names both; so does one where the customer's regions have no backend."""
+    found = with_backends(model("a", 1.0, "us", "eu"), {"region": "us"}, {"region": "eu"})
+    catalogue = tier_of(found)
+    refused = refusal(catalogue, wishes=parse_wishes({"headgate": {"region": "us"}}), regions=("eu", "ch"))
+    assert ("no_capable_backend", "headgate.region") == (refused.code, refused.param)
+    expected = "`headgate.region` asks for `us`, and the customer's `regions` allow `eu`, `ch` only"
+    assert expected == refused.message
+    refused = refusal(catalogue, regions=("ch",))
+    assert ("no_capable_backend", "model") == (refused.code, refused.param)
+    assert "us/a is not known to be in `ch`, the customer's `regions`" in refused.message
 
 
 def test_data_policies_and_quantizations() -> None:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from proxy.routing.catalogue.cost import cost_picousd
 from proxy.routing.catalogue.types import Backend, Catalogue, Model, Price, Step, Tier, Weights
-from proxy.routing.filters import NO_TRAINING, is_named
+from proxy.routing.filters import NO_TRAINING
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy, plan
-from proxy.routing.ranking import price_of
+from proxy.routing.ranking import WEIGHTS, Field, prices_of
 from proxy.routing.replay import Inputs, plan_inputs_from_json, plan_inputs_of, plan_inputs_to_json
-from proxy.routing.shelf import UNLIMITED, shelf_of_model
+from proxy.routing.shelf import shelf_of_model
 from proxy.routing.snapshot import UNKNOWN, BackendState, Conditions, Snapshot
+from proxy.routing.standing import UNLIMITED
 from proxy.routing.types import Facts, Lacks, Unroutable, Verdict
 from proxy.routing.wishes import Wishes
 from tests.proxy.routing.houses import MODES
@@ -71,6 +72,7 @@ def models(draw: st.DrawFn, name: str) -> Model:
             draw(st.none() | prices),
             data_policy=draw(st.sampled_from([None, "train", "no-train", "zdr"])),
             quantization=draw(st.sampled_from([None, "fp8", "int4"])),
+            region=draw(st.sampled_from([None, "eu", "US"])),
         )
         for provider in draw(st.lists(st.sampled_from(PROVIDERS), min_size=1, max_size=3, unique=True))
     )
@@ -116,6 +118,7 @@ def inputs(draw: st.DrawFn, catalogue: Catalogue) -> Inputs:
         needs=draw(st.frozensets(st.sampled_from(WORDS), max_size=2)),
         lacks=Lacks(draw(st.dictionaries(st.sampled_from(backends), st.just(("seed",)), max_size=2))),
         drops=Lacks(draw(st.dictionaries(st.sampled_from(backends), st.just(("user",)), max_size=2))),
+        regions=draw(st.sampled_from([(), ("eu",), ("eu", "us")])),
     )
     slugs = st.lists(st.sampled_from([*PROVIDERS, *backends]), max_size=2).map(tuple)
     wishes = Wishes(
@@ -130,6 +133,7 @@ def inputs(draw: st.DrawFn, catalogue: Catalogue) -> Inputs:
         pooled=draw(st.booleans()),
         no_training=draw(st.booleans()),
         quantizations=draw(st.sampled_from([(), ("fp8",), ("unknown", "int4")])),
+        regions=draw(st.sampled_from([(), ("us",)])),
         max_latency_s=draw(st.sampled_from([(), (("p50", 1.0),)])),
         max_cost_microusd=draw(st.none() | st.integers(0, 100_000)),
     )
@@ -179,6 +183,11 @@ def test_a_recorded_plan_is_made_again(data: st.DataObject) -> None:
     assert (chosen.tier, chosen.attempts, chosen.raised) == (again.tier, again.attempts, again.raised)
 
 
+def is_named(backend: Backend, slugs: tuple[str, ...]) -> bool:
+    """Whether one of the names is its provider or itself."""
+    return backend.provider in slugs or backend.id in slugs
+
+
 def violations(catalogue: Catalogue, chosen: Plan, given_: Inputs) -> list[str]:
     """What the attempts of a plan break of what was asked."""
     facts, wishes, _, snapshot = given_
@@ -203,6 +212,10 @@ def violations(catalogue: Catalogue, chosen: Plan, given_: Inputs) -> list[str]:
             "training": wishes.no_training and (backend.data_policy or "") not in NO_TRAINING,
             "quantization": bool(wishes.quantizations)
             and (backend.quantization or "unknown") not in wishes.quantizations,
+            "regions": any(
+                regions and (backend.region or "").lower() not in regions
+                for regions in (facts.regions, wishes.regions)
+            ),
             "dollars": snapshot.dollars and price is None,
             "max_price": any(
                 price is None
@@ -386,9 +399,9 @@ def test_the_fast_price_is_the_price(data: st.DataObject) -> None:
         price = replace(price, steps=(Step(1000, replace(price, per_request_picousd=0)),))
     prompt, answer = data.draw(st.integers(0, 5_000)), data.draw(st.integers(0, 5_000))
     catalogue = Catalogue({"m": Model("m", (Backend("p/m", "p", "m", price),))}, {}, {}, {})
-    row = shelf_of_model("m", catalogue).rows[0]
-    found = price_of(Facts("m", prompt_tokens=prompt), answer, None)(row)
-    assert cost_picousd(price, input_tokens=prompt, output_tokens=answer) == found
+    rows = shelf_of_model("m", catalogue).rows
+    found = prices_of(Field(rows, (), (), WEIGHTS, Facts("m", prompt_tokens=prompt), answer, None))
+    assert [cost_picousd(price, input_tokens=prompt, output_tokens=answer)] == found
 
 
 @pytest.mark.parametrize("floor", [0.0, 101.0])

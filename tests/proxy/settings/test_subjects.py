@@ -25,6 +25,7 @@ customers:
     models: [frugal]
     priority: high
     on_soft_limit: lower
+    regions: [EU, us-east-1]
     metadata: {team: blue, deep: {list: [1]}}
     tags: [a, "b:c"]
     disabled: true
@@ -55,6 +56,7 @@ keys:
             disabled=True,
             tags=("a", "b:c"),
             on_soft_limit="lower",
+            regions=("EU", "us-east-1"),
         ),
         NewCustomer("plain", "plain", {"requests_per_minute": 60, "usd_per_month": 10}),
     ] == subjects.customers
@@ -91,6 +93,9 @@ def test_the_laptops_key_has_no_limits(load_text: Load) -> None:
         ("models: {frugal: {}}", "models: must be a list"),
         ("on_soft_limit: lowr", 'on_soft_limit: "lowr" is not one of keep, lower; did you mean "lower"?'),
         ("priority: hgih", 'priority: "hgih" is not one of low, normal, high; did you mean "high"?'),
+        ("regions: eu", "regions: must be a list"),
+        ("regions: []", "regions: must hold 1 entry or more, not 0"),
+        ("regions: [eu, '']", "regions[1]: must not be empty"),
         ("metadata: [a]", "metadata: must be a mapping of names to values"),
         ("tags: ['a b']", "tags[0]: must be 1 to 64 letters, digits, '_', '.', ':', '/', '=' or '-'"),
         ("tags: [a, b, c, d, e, f, g, h, i]", "tags: must hold 8 entries or fewer, not 9"),

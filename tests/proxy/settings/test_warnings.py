@@ -69,6 +69,19 @@ customers: [{id: acme}]
     assert [message] == _warnings(load_text(text, {"A": "test-key-0001"}))
 
 
+def test_a_region_that_no_backend_has_is_warned_of(load_text: Load) -> None:
+    """A customer kept to it gets no answer."""
+    text = """
+models:
+  - id: a
+    backends: [{provider: s, model: a, region: eu-west}, {provider: s, model: b}]
+    price: {input: 1, output: 1}
+customers: [{id: acme, regions: [EU-WEST, eu-wets]}]
+"""
+    message = 'customers[0].regions[1]: no backend has the region "eu-wets"; did you mean "eu-west"?'
+    assert [message] == _warnings(load_text(SANDBOX + text))
+
+
 def test_a_gateway_that_can_answer_nothing_is_warned_of(load_text: Load) -> None:
     """No model, or none whose backend is enabled."""
     message = "models: no request can be answered: no model has a backend that is enabled"

@@ -2,8 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from proxy.telemetry.figures import GAUGES, Family, counted, exposition, merged
+from proxy.telemetry.exposition import exposition
+from proxy.telemetry.figures import CONTENT_TYPE, GAUGES, Family, counted, merged
 from proxy.telemetry.metrics import Metrics
 
 
@@ -60,3 +62,8 @@ def test_one_process_alone_is_not_changed() -> None:
     metrics = counting(3)
     families = [family for family in metrics.figures() if family.name.startswith("headgate")]
     assert exposition(families) == exposition(merged([families]))
+
+
+def test_what_it_is_served_as() -> None:
+    """The content type is the one of the library that writes the exposition."""
+    assert CONTENT_TYPE_LATEST == CONTENT_TYPE

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError
 
 from providers.types import Canonical
-from providers.upstreams.bedrock import BedrockConverse
+from providers.upstreams.bedrock.dialect import BedrockConverse
 from proxy.exchange.upstream.auth import sigv4
 from proxy.exchange.upstream.auth.types import Credentials, Outgoing
 from proxy.exchange.upstream.transport import make_target

@@ -1,0 +1,1 @@
+"""Gemini, on Google's own host and on Vertex AI."""

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, and all providers that speak like it."""
