@@ -259,6 +259,24 @@ async def test_extended(store: tuple[PrivateServer, Store]) -> None:
         assert 7 == await used_microusd(gate)
 
 
+async def test_left_while_the_store_is_asked(store: tuple[PrivateServer, Store]) -> None:
+    """A client that leaves before the answer is there: what the store holds for it all the same is given back."""
+    async with gate_on(store) as gate:
+        account = gate.account(usd_total=1, in_flight=2)
+        await gate.admissions.admit(account, "stays", SMALL)
+        gate.server.pause()
+        leaving = asyncio.ensure_future(gate.admissions.admit(account, "leaves", SMALL))
+        while len(gate.reservations.asked) < 2:  # noqa: ASYNC110 - a turn of the loop is all it takes
+            await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        gate.server.resume()
+        await gate.idle()
+        look = (await gate.reservations.look(account))[0]
+        assert (1, SMALL.microusd) == (look.in_flight, look.total.held_microusd)
+
+
 async def test_extended_without_a_hold(store: tuple[PrivateServer, Store]) -> None:
     """Where nothing is held nothing is asked, the second time neither."""
     async with gate_on(store) as gate:
