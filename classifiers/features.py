@@ -24,7 +24,7 @@ _COMMAS: Final = frozenset(",，、،")
 _FULL_STOPS: Final = frozenset("。！？؟।")
 _SCRIPTED: Final = re.compile("[\u0370-\u0dff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _SENTENCE_ENDS: Final = (". ", "? ", "! ", ".\n", "?\n")
-_OPTIONS: Final = tuple((f"\n{letter}.", f"\n{letter})", f"\n({letter})") for letter in "ABCDEFGHIJ")
+_OPTION: Final = re.compile(r"\n(?:([A-J])[.)]|\(([A-J])\))")
 _SECOND_OPTION: Final = ("\nB", "\n(B")
 _BULLETS: Final = ("\n- ", "\n* ", "\n• ", "\n0. ", "\n0) ")
 _STEM_CHARS: Final = 5
@@ -71,8 +71,9 @@ def features(ask: Ask) -> Features:
         read = read[:_HEAD_TOKENS] + read[_HEAD_TOKENS - _MOST_TOKENS :]
     distinct = set(read)
     others = [] if text.text.isascii() else [token for token in distinct if token >= _OTHER_SCRIPTS]
-    runs = list(filter(_unspaced, others))
-    words = [*distinct, *_stems(distinct, others), *["$" + run[-2:] for run in runs]]
+    runs = list(filter(_unspaced, others)) if text.claimed else []
+    spaced = [word for word in others if not _unspaced(word)] if runs else others
+    words = [*distinct, *_stems(distinct, spaced), *["$" + run[-2:] for run in runs]]
     named = KNOWN.intersection(words)
     lines = "\n".join(runs)
     if runs:
@@ -105,11 +106,11 @@ def is_piece(name: str) -> bool:
 _KNOWN_PIECES: Final = Literals(filter(is_piece, sorted(KNOWN)))
 
 
-def _stems(distinct: AbstractSet[str], others: list[str]) -> list[str]:
+def _stems(distinct: AbstractSet[str], spaced: list[str]) -> list[str]:
     """What words begin with. Hangul and Devanagari say much in two signs, Arabic begins with its article."""
     found = [word[:_STEM_CHARS] + "-" for word in distinct if len(word) > _STEM_CHARS]
-    if others:
-        bare = [word.removeprefix("ال") for word in others if len(word) > 2 and not _unspaced(word)]
+    if spaced:
+        bare = [word.removeprefix("ال") for word in spaced if len(word) > 2]
         found += [word[:2] + "-" for word in bare]
         found += [word[:4] + "-" for word in bare]
     return found
@@ -131,22 +132,22 @@ def _first(read: list[str]) -> tuple[str, ...]:
 
 def _forms(raw: str, of: Spelled, read: list[str]) -> tuple[str, ...]:
     """Length, layout and density of signs, each as one of a few steps. Counting is left to `str.count`."""
-    text, signs = of
+    text, signs, claimed, _ = of
     chars, count, plain = len(text), len(read) or 1, text.isascii()
-    unspaced = not plain and any(map(_unspaced, read[:20]))
+    unspaced = claimed and any(map(_unspaced, read[:20]))
     # Signs of unspaced scripts say about as much as three letters.
     length = 3 * chars if unspaced else chars
     words = text.count(" ") + text.count("\n") + 1
     lined = "\n" in text
-    options = (
-        sum(any(mark in raw for mark in marks) for marks in _OPTIONS)
-        if lined and any(mark in raw for mark in _SECOND_OPTION)
-        else 0
-    )
+    options = 0
+    if lined and any(mark in raw for mark in _SECOND_OPTION):
+        options = len({bare or bracketed for bare, bracketed in _OPTION.findall(raw)})
     code = sum(map(text.count, signs & _CODE_SIGNS))
     math = sum(map(text.count, signs & _MATH_SIGNS)) + (0 if plain else text.count(_MATH_LETTER))
     commas = sum(map(text.count, signs & _COMMAS))
-    sentences = sum(map(text.count, _SENTENCE_ENDS)) + sum(map(text.count, signs & _FULL_STOPS))
+    sentences = sum([text.count(end) for end in _SENTENCE_ENDS if end[0] in signs]) + sum(
+        map(text.count, signs & _FULL_STOPS)
+    )
     digits = text.count("0")
     return (
         f"#chars{length.bit_length()}",

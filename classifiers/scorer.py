@@ -53,10 +53,12 @@ class _Table:
     scales: tuple[float, ...]
 
     def sums(
-        self, found: Iterable[str], pieces: Iterable[str], unpack: Callable[[int], Sequence[int]]
+        self, found: Iterable[str], pieces: Sequence[str], unpack: Callable[[int], Sequence[int]]
     ) -> tuple[int, Sequence[int]]:
         """How many of `found` are known, and the sum of their bytes per output. `pieces` are known."""
-        known = self.names.intersection(found).union(pieces)
+        known = self.names.intersection(found)
+        if pieces:
+            known = known.union(pieces)
         return len(known), unpack(sum(map(self.rows.__getitem__, known)))
 
 

@@ -33,6 +33,12 @@ _MOST_PASSES: Final = 40
 # Letters that are neither Latin nor of a script whose words are told by spaces: where there are some, a pattern reads.
 _CLAIMED: Final = re.compile(r"[\u0900-\u0dff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _UNEVEN: Final = re.compile(r"[^\W\x00-\x7fà-öø-ɏḀ-ỿ]")
+# The same for texts that Latin-1 can spell, by byte: all but signs, and all but uneven letters.
+_LATIN: Final = "".join(map(chr, range(256)))
+_LATIN_NOT_SIGNS: Final = "".join(sign for sign in _LATIN if sign.isalnum() or sign.isspace()).encode(
+    "latin-1"
+)
+_LATIN_EVEN: Final = _UNEVEN.sub("", _LATIN).encode("latin-1")
 
 
 class Spelled(NamedTuple):
@@ -41,10 +47,14 @@ class Spelled(NamedTuple):
     Attributes:
         text: lower case, digits all zeros.
         signs: what stands in it that is neither letter, digit nor space; `_` is one, and may be named where it is not.
+        claimed: letters of scripts without spaces, or whose vowels are marks, are among its own.
+        even: all its letters are Latin, so signs and spaces alone part its words.
     """
 
     text: str
     signs: frozenset[str]
+    claimed: bool = False
+    even: bool = True
 
 
 def spelled(text: str) -> Spelled:
@@ -53,15 +63,21 @@ def spelled(text: str) -> Spelled:
         plain = text.lower().encode().translate(_DIGITS)
         return Spelled(plain.decode(), frozenset(plain.translate(None, _NOT_SIGNS).decode()))
     text = _folded(text).lower()
-    signs = {*_SIGNS.findall(text), "_"}
-    digits = text.encode("utf-8", "surrogatepass").translate(_DIGITS)
-    return Spelled(digits.decode("utf-8", "surrogatepass"), frozenset(signs))
+    try:
+        latin = text.encode("latin-1")
+    except UnicodeEncodeError:
+        signs = {*_SIGNS.findall(text), "_"}
+        digits = text.encode("utf-8", "surrogatepass").translate(_DIGITS).decode("utf-8", "surrogatepass")
+        claimed = _CLAIMED.search(text) is not None
+        return Spelled(digits, frozenset(signs), claimed, not claimed and _UNEVEN.search(text) is None)
+    signs = set(latin.translate(None, _LATIN_NOT_SIGNS).decode("latin-1"))
+    even = not latin.translate(None, _LATIN_EVEN)
+    return Spelled(latin.translate(_DIGITS).decode("latin-1"), frozenset(signs), even=even)
 
 
 def tokens(of: Spelled) -> list[str]:
     """Words, numbers and single signs, in their order."""
-    plain = of.text.isascii()
-    if len(of.signs) > _MOST_PASSES or (not plain and _CLAIMED.search(of.text) is not None):
+    if len(of.signs) > _MOST_PASSES or of.claimed:
         return _TOKEN.findall(of.text)
     apart = of.text
     for sign in of.signs:
@@ -71,23 +87,23 @@ def tokens(of: Spelled) -> list[str]:
     ):  # numbers stand apart; two passes bring their digits together again, however many there are
         apart = apart.replace("0", " 0 ").replace("0  0", "00").replace("0  0", "00")
     pieces = apart.split()
-    return pieces if plain or _UNEVEN.search(of.text) is None else _by_script(pieces, of.signs)
+    return pieces if of.even else _by_script(pieces, of.signs)
 
 
 def _by_script(pieces: list[str], signs: frozenset[str]) -> list[str]:
     """Pieces that hold letters of several scripts are cut where these meet."""
     found: list[str] = []
     for piece in pieces:
-        if piece.isascii() or (piece.isalpha() and _is_spaced(piece[0])) or piece in signs:
+        # Greek to Arabic, and Hangul: a word that begins so is one whatever letters follow.
+        if (
+            piece.isascii()
+            or (piece.isalpha() and ("\u0370" <= piece < "\u0900" or "\uac00" <= piece < "\ud7a4"))
+            or piece in signs
+        ):
             found.append(piece)
         else:
             found.extend(_TOKEN.findall(piece))
     return found
-
-
-def _is_spaced(letter: str) -> bool:
-    """Greek to Arabic, and Hangul: a word that begins so is one whatever letters follow."""
-    return "\u0370" <= letter < "\u0900" or "\uac00" <= letter <= "\ud7a3"
 
 
 def _folded(text: str) -> str:

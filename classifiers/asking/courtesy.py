@@ -18,7 +18,11 @@ _GREETINGS: Final = (
         rf"(?:hi|hello|hey|hiya|greetings|good (?:morning|afternoon|evening|day)|"
         rf"dear {_NAMES})(?:,? {_NAMES})*{_STOP}"
     ),
-    r"i hope (?:you(?:'re| are)|this|all)[^.!?\n]{0,60}[.!?]+\s*",
+    r"(?:i )?(?:hope|trust) (?:you(?:'re|’re| are)|this|all|everything)[^.!?\n]{0,60}[.!?]+\s*",
+    (
+        r"(?:(?:i'm |i am )?sorry (?:to|for) (?:bother|disturb|trouble|interrupt)[^.!?\n]{0,40}|"
+        r"(?:it's )?nice to meet you)[.!?,]+\s*"
+    ),
     r"how are you(?: doing)?(?: today)?[?!.,]+\s*",
     (
         rf"(?:could|can|would|will) (?:you|u|someone|anyone) (?:please |kindly |possibly )?(?:help|"

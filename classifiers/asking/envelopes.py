@@ -27,6 +27,7 @@ _ENVELOPES: Final = (
 )  # fmt: skip
 _OPENING: Final = re.compile("<(" + "|".join(_ENVELOPES) + r")(?: [^<>\n]{0,200})?>")
 _MOST_CUTS: Final = 64
+_CLOSING_CHARS: Final = 80
 # What remains is judged by its two ends; nobody's ask is longer than this together.
 HEAD_CHARS: Final = 4_000
 TAIL_CHARS: Final = 3_000
@@ -89,13 +90,16 @@ def _without_envelopes(text: str, wanted_chars: int) -> str:
 
 def _without_closing(text: str) -> str:
     """Cut envelopes that end at the very end, however long they are."""
+    end = len(text)  # rather than a shorter copy per envelope
     for _ in range(_MOST_CUTS):
-        text = text.rstrip()
-        if not text.endswith(">"):
+        last = text[max(0, end - TAIL_CHARS) : end]
+        end -= len(last) - len(last.rstrip())
+        if not text.endswith(">", 0, end):
             break
-        name = text[text.rfind("</") + 2 : -1] if "</" in text[-80:] else ""
-        start = text.rfind(f"<{name}") if name in _ENVELOPES else -1
+        closing = text.rfind("</", max(0, end - _CLOSING_CHARS), end)
+        name = text[closing + 2 : end - 1] if closing >= 0 else ""
+        start = text.rfind(f"<{name}", 0, end) if name in _ENVELOPES else -1
         if start < 0:
             break
-        text = text[:start]
-    return text
+        end = start
+    return text[:end].rstrip()

@@ -24,43 +24,48 @@ _MARKS: Final = (":", "：", "\n#", "\n[", "\n**", "<|")
 _END_OF_TURN: Final = ("<|im_end|>", "<|end|>", "<|eot_id|>")
 # Two of each make a conversation; one "Q:" and one "A:" may be the form of a single question.
 _LEAST_TURNS: Final = 3
+# Of a long one the last turns tell who speaks.
+_MOST_TURNS: Final = 64
 
 
 def last_turn(text: str) -> str:
     """The user's last words in a pasted transcript; the text itself when it is none."""
     if sum(map(f"\n{text}".count, _MARKS)) < _LEAST_TURNS:
         return text
-    labels = list(_LABEL.finditer(text))
-    users = [each for each in labels if _is_user(each)]
-    if len(labels) < _LEAST_TURNS or not users or len(users) == len(labels):
+    data = text.encode()  # as bytes: finding out where that is in the text is most of the cost of a match
+    labels = list(_LABEL.finditer(data))
+    recent = labels[-_MOST_TURNS:]
+    users = [each for each in recent if _is_user(each)]
+    if len(labels) < _LEAST_TURNS or not users or len(users) == len(recent):
         return text
     last = labels[-1]
     if _is_user(last):
-        return _said(text[last.end() :]) or _turn(text, labels, users[-2] if len(users) > 1 else users[0])
+        return _said(data[last.end() :]) or _turn(data, labels, users[-2] if len(users) > 1 else users[0])
     # The transcript ends with an answer (or an empty place for one). The ask stands after it, before it, or in it.
-    answer = text[last.end() :]
+    answer = data[last.end() :].decode()
     blank = answer.rfind("\n\n")
     if blank >= 0 and (after := answer[blank:].strip()):
         return after
-    before = text[: labels[0].start()].strip()
+    before = data[: labels[0].start()].decode().strip()
     if before.endswith((":", "：")):  # its last paragraph only introduces the transcript
         before = before.rpartition("\n\n")[0].strip()
     if before:
         return before
     after = answer.strip().rpartition("\n")[2] if "\n" in answer.strip() else ""
-    return _said(after) or _turn(text, labels, users[-1])
+    return _said(after.encode()) or _turn(data, labels, users[-1])
 
 
 def _is_user(label: re2._Match) -> bool:
     return any(label.groups())
 
 
-def _said(turn: str) -> str:
+def _said(turn: bytes) -> str:
+    said = turn.decode()
     for mark in _END_OF_TURN:
-        turn = turn.replace(mark, "")
-    return turn.strip()
+        said = said.replace(mark, "")
+    return said.strip()
 
 
-def _turn(text: str, labels: list[re2._Match], which: re2._Match) -> str:
-    following = next((each.start() for each in labels if each.start() > which.start()), len(text))
-    return _said(text[which.end() : following]) or text
+def _turn(data: bytes, labels: list[re2._Match], which: re2._Match) -> str:
+    following = next((each.start() for each in labels if each.start() > which.start()), len(data))
+    return _said(data[which.end() : following]) or data.decode()

@@ -10,6 +10,11 @@ from classifiers.asking.courtesy import without_courtesies
     [
         ("Hello! Could you please help me? Explain mutexes. Thanks!", "Explain mutexes."),
         ("Hi there, can you explain mutexes? Thank you so much in advance", "explain mutexes?"),
+        (
+            "Hi there, hope you're doing well! Explain mutexes. Thank you so much in advance!",
+            "Explain mutexes.",
+        ),
+        ("Sorry to bother you. Explain mutexes.", "Explain mutexes."),
         ("Explain mutexes. Think step by step and explain.", "Explain mutexes."),
         ("Explain mutexes. Take a deep breath.", "Explain mutexes."),
         ("Let's think step by step. Explain mutexes.", "Explain mutexes."),
