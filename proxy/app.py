@@ -19,10 +19,10 @@ from proxy.assembly.kept import Kept, data_dir
 from proxy.assembly.providers import resize_places
 from proxy.assembly.seat import Seat
 from proxy.assembly.serving import Serving, serving_of
-from proxy.exchange.conversations import Conversations
-from proxy.exchange.digests import Digests
-from proxy.exchange.guesses import Guesses
-from proxy.exchange.micro_call import HERE_MAX, KEPT_S
+from proxy.exchange.choice.conversations import Conversations
+from proxy.exchange.choice.digests import Digests
+from proxy.exchange.choice.micro_call import HERE_MAX, KEPT_S
+from proxy.exchange.money.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.settings.load import Loaded

@@ -11,11 +11,11 @@ from proxy.admin.answers import answer
 from proxy.admin.bodies import ClassifyBody
 from proxy.admin.reading import read_body
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound
+from proxy.exchange.books.record import Record, Try
+from proxy.exchange.choice.judging import Judge
+from proxy.exchange.choice.micro_call import MicroCalls, Nobody, Terms
 from proxy.exchange.errors import Refused
-from proxy.exchange.judging import Judge
-from proxy.exchange.micro_call import MicroCalls, Nobody, Terms
-from proxy.exchange.record import Record, Try
+from proxy.exchange.money.bounds import Bound
 from proxy.routing.affinity import entry
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.policy import mode_of

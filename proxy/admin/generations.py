@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from proxy.admin.answers import answer
 from proxy.admin.reading import read_query
-from proxy.exchange.choosing import Choosing
+from proxy.exchange.books.generation import Generation, members_of, read
+from proxy.exchange.books.ledger_row import time_text
+from proxy.exchange.choice.choosing import Choosing
 from proxy.exchange.errors import Refused
-from proxy.exchange.generation import Generation, members_of, read
-from proxy.exchange.ledger_row import time_text
 from proxy.routing.explain import explained, verdict_json
 from proxy.routing.proof import chosen_of, differences
 from proxy.routing.replay import Inputs, plan_inputs_from_json

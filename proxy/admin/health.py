@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.admin.answers import answer
-from proxy.exchange.conditions import Board, KeyState
+from proxy.exchange.attempts.conditions import Board, KeyState
 from proxy.routing.catalogue.types import Backend
 from ratelimit.health.types import BackendHealth, HealthSnapshot, Speed
 

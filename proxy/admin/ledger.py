@@ -10,9 +10,9 @@ from proxy.admin.bodies import Reconcile, Release
 from proxy.admin.books import Reconciling
 from proxy.admin.reading import page_limit, read_body, read_query
 from proxy.admin.spans import since_ms, until_ms
+from proxy.exchange.books.ledger_row import about_members, members_of, time_text
+from proxy.exchange.books.record import usd
 from proxy.exchange.errors import Refused
-from proxy.exchange.ledger_row import about_members, members_of, time_text
-from proxy.exchange.record import usd
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.ledger.types import Entry, Reconciliation, Sums
 from ratelimit.limits.lost import Lost, LostReservation

@@ -9,9 +9,9 @@ from providers.clients.openai_chat import OpenAIChat
 from providers.types import RequestError
 from proxy.admin.answers import answer
 from proxy.admin.reading import MAX_BODY_BYTES, read_query
-from proxy.exchange.choosing import Asking, Budget, Choosing
+from proxy.exchange.choice.choosing import Asking, Budget, Choosing
+from proxy.exchange.choice.judging import Judge
 from proxy.exchange.errors import Refused
-from proxy.exchange.judging import Judge
 from proxy.http.body import read_json_body
 from proxy.routing.explain import explained
 from proxy.routing.replay import plan_inputs_of

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from proxy.admin.answers import answer
 from proxy.admin.reading import page_limit, read_query
-from proxy.exchange.standing import figure, shown
+from proxy.exchange.books.standing import figure, shown
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.types import Look, Scope, Standing, account, standings
 from ratelimit.subjects.directory import Directory

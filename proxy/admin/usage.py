@@ -12,9 +12,9 @@ from starlette.responses import Response
 from proxy.admin.answers import answer, text
 from proxy.admin.reading import read_query
 from proxy.admin.spans import date_text, day_of, since_ms, until_ms
+from proxy.exchange.books.ledger_row import Figures, Group, group_of
+from proxy.exchange.books.record import usd
 from proxy.exchange.errors import Refused
-from proxy.exchange.ledger_row import Figures, Group, group_of
-from proxy.exchange.record import usd
 from ratelimit.ledger.ledger import FIGURES_KEPT_DAYS, Ledger
 from ratelimit.subjects.directory import Directory
 

@@ -12,9 +12,9 @@ from proxy.admin.models import ModelDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.routes import Desks, admin_routes
 from proxy.assembly.core import Core
-from proxy.exchange.conditions import Board
+from proxy.exchange.attempts.conditions import Board
+from proxy.exchange.books.settle import Settlement
 from proxy.exchange.run import Exchange
-from proxy.exchange.settle import Settlement
 from proxy.routing.catalogue.fingerprint import fingerprint
 from proxy.routing.catalogue.types import Catalogue
 from proxy.settings.schema import Settings

@@ -7,10 +7,10 @@ from typing import Any
 
 from proxy.admin.books import Books
 from proxy.admin.reload import Reload
-from proxy.exchange.conversations import Conversations
-from proxy.exchange.digests import Digests
-from proxy.exchange.guesses import Guesses
-from proxy.exchange.micro_call import Known
+from proxy.exchange.choice.conversations import Conversations
+from proxy.exchange.choice.digests import Digests
+from proxy.exchange.choice.micro_call import Known
+from proxy.exchange.money.guesses import Guesses
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.exchange.upstream.transport import Transport
 from proxy.telemetry.metrics import Metrics

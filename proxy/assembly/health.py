@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from proxy.exchange.conditions import Board
+from proxy.exchange.attempts.conditions import Board
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.headroom import Headroom
 from proxy.routing.catalogue.types import Backend, Catalogue

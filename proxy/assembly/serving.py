@@ -17,18 +17,18 @@ from proxy.assembly.late import LateRoutes
 from proxy.assembly.providers import keys_of, providers_of
 from proxy.assembly.seat import Seat
 from proxy.assembly.subjects import ConfiguredSubjects, configured_subjects
-from proxy.exchange.admission import Admissions, Terms
-from proxy.exchange.choosing import Choosing
-from proxy.exchange.conditions import Board
-from proxy.exchange.dispatch import Dispatch, Patience
-from proxy.exchange.generation import Generating
-from proxy.exchange.holding import Holding, OutputLimits
-from proxy.exchange.judging import Judge
-from proxy.exchange.lanes import Lanes
-from proxy.exchange.micro_call import MicroCalls
+from proxy.exchange.attempts.conditions import Board
+from proxy.exchange.attempts.dispatch import Dispatch, Patience
+from proxy.exchange.attempts.lanes import Lanes
+from proxy.exchange.books.generation import Generating
+from proxy.exchange.books.settle import Settlement
+from proxy.exchange.choice.choosing import Choosing
+from proxy.exchange.choice.judging import Judge
+from proxy.exchange.choice.micro_call import MicroCalls
+from proxy.exchange.choice.steering import Steering
+from proxy.exchange.money.admission import Admissions, Terms
+from proxy.exchange.money.holding import Holding, OutputLimits
 from proxy.exchange.run import Classifying, ClientPatience, Exchange
-from proxy.exchange.settle import Settlement
-from proxy.exchange.steering import Steering
 from proxy.exchange.upstream.backends import Providers
 from proxy.exchange.upstream.keys import ProviderKeys
 from proxy.http.door import ADMIN_PREFIX, Door

@@ -7,19 +7,19 @@ from typing import Final, NamedTuple, Protocol, cast
 
 from providers.dialects import Client, PlainClient
 from providers.types import Canonical, ErrorKind, RequestError, UpstreamError
-from proxy.exchange.admission import Admission, Admissions
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound
-from proxy.exchange.choosing import NEW, Asking, Budget, Choosing, Conversation
-from proxy.exchange.dispatch import STOPPING, Dispatch, Job, said_usage
+from proxy.exchange.attempts.dispatch import STOPPING, Dispatch, Job, said_usage
+from proxy.exchange.books.ledger_row import about_of, row_of, tags_of
+from proxy.exchange.books.record import Record
+from proxy.exchange.choice.choosing import NEW, Asking, Budget, Choosing, Conversation
+from proxy.exchange.choice.judging import Judge
+from proxy.exchange.choice.micro_call import MicroCalls, Terms
+from proxy.exchange.choice.steering import Course, Steering, kept_verdict
 from proxy.exchange.downstream import Downstream, Headers, Send
 from proxy.exchange.errors import UPSTREAM, Refused
-from proxy.exchange.holding import Holding
-from proxy.exchange.judging import Judge
-from proxy.exchange.ledger_row import about_of, row_of, tags_of
-from proxy.exchange.micro_call import MicroCalls, Terms
-from proxy.exchange.record import Record
-from proxy.exchange.steering import Course, Steering, kept_verdict
+from proxy.exchange.money.admission import Admission, Admissions
+from proxy.exchange.money.bounds import Bound
+from proxy.exchange.money.holding import Holding
 from proxy.routing.plans import Plan
 from proxy.routing.snapshot import Settled as SettledTier
 from proxy.routing.snapshot import Warm

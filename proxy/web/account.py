@@ -8,11 +8,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.exchange.admission import account_of
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.ledger_row import Figures, group_of, time_text
-from proxy.exchange.record import usd
-from proxy.exchange.standing import figure, shown
+from proxy.exchange.books.ledger_row import Figures, group_of, time_text
+from proxy.exchange.books.record import usd
+from proxy.exchange.books.standing import figure, shown
+from proxy.exchange.money.admission import account_of
 from proxy.http.door import ARRIVAL
 from ratelimit.ledger.ledger import Ledger
 from ratelimit.limits.reservations import Reservations

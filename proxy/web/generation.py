@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.exchange.arrival import Arrival
+from proxy.exchange.books.generation import Generation, block_of, members_of, read
 from proxy.exchange.errors import Refused
-from proxy.exchange.generation import Generation, block_of, members_of, read
 from proxy.http.door import ARRIVAL
 
 _ID_MAX_CHARS: Final = 100

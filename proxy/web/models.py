@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.choosing import allow_lists
+from proxy.exchange.choice.choosing import allow_lists
 from proxy.exchange.errors import Refused
 from proxy.http.door import ARRIVAL
 from proxy.routing.catalogue.types import Backend, Catalogue, Model, Price

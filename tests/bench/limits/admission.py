@@ -16,9 +16,9 @@ from typing import Final
 import orjson
 
 from providers.clients.openai_chat import OpenAIChat
-from proxy.exchange.admission import NOTHING, Admissions, Terms
-from proxy.exchange.bounds import bound, measure
-from proxy.exchange.guesses import Guesses
+from proxy.exchange.money.admission import NOTHING, Admissions, Terms
+from proxy.exchange.money.bounds import bound, measure
+from proxy.exchange.money.guesses import Guesses
 from proxy.routing.catalogue.types import Backend, Model, Price
 from proxy.routing.policy import Attempt
 from proxy.telemetry.metrics import Metrics

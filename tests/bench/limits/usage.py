@@ -18,7 +18,7 @@ from typing import Final
 
 import orjson
 
-from proxy.exchange.ledger_row import Figures
+from proxy.exchange.books.ledger_row import Figures
 from ratelimit.limits.bookings import Batch, Booking, Bookings
 from ratelimit.limits.types import Row
 from ratelimit.store.address import parse_address

@@ -18,12 +18,12 @@ import hiredis
 
 from providers.registry import REGISTRY
 from providers.types import ErrorKind, UpstreamError
-from proxy.exchange.conditions import Board
-from proxy.exchange.lanes import Lanes
+from proxy.exchange.attempts.conditions import Board
+from proxy.exchange.attempts.lanes import Lanes
+from proxy.exchange.attempts.ways import Way, Ways
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom
-from proxy.exchange.ways import Way, Ways
 from proxy.routing.catalogue.types import Catalogue, Strategy
 from proxy.routing.policy import UNDECIDED, Policy
 from proxy.routing.snapshot import Snapshot
@@ -195,7 +195,7 @@ class Headgate:
 
 
 class _Planned:
-    """A plan being walked, as `proxy.exchange.dispatch` does it."""
+    """A plan being walked, as `proxy.exchange.attempts.dispatch` does it."""
 
     def __init__(self, gateway: Headgate, ways: Ways, board: Board) -> None:
         self._gateway = gateway

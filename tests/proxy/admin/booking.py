@@ -4,8 +4,8 @@ import itertools
 from typing import Any, Final
 
 from providers.types import Usage
-from proxy.exchange.ledger_row import about_of, row_of
-from proxy.exchange.record import Record
+from proxy.exchange.books.ledger_row import about_of, row_of
+from proxy.exchange.books.record import Record
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
 from ratelimit.limits.reservations import Reservations

@@ -7,9 +7,9 @@ import orjson
 from providers.clients.openai_chat import OpenAIChat
 from providers.finishes import Finish
 from providers.types import Usage
-from proxy.exchange.choosing import Asking
-from proxy.exchange.generation import Generating
-from proxy.exchange.record import Record
+from proxy.exchange.books.generation import Generating
+from proxy.exchange.books.record import Record
+from proxy.exchange.choice.choosing import Asking
 from proxy.routing.catalogue.fingerprint import fingerprint
 from proxy.routing.catalogue.types import Catalogue
 from proxy.routing.types import UNDECIDED

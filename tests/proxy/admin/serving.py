@@ -29,10 +29,10 @@ from proxy.admin.health import HealthDesk
 from proxy.admin.models import ModelDesk
 from proxy.admin.route import RouteDesk
 from proxy.admin.routes import Desks, admin_routes
-from proxy.exchange.choosing import Choosing
-from proxy.exchange.conditions import Board
-from proxy.exchange.judging import Judge
-from proxy.exchange.record import Try
+from proxy.exchange.attempts.conditions import Board
+from proxy.exchange.books.record import Try
+from proxy.exchange.choice.choosing import Choosing
+from proxy.exchange.choice.judging import Judge
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom

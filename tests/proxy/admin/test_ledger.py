@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from providers.types import Usage
-from proxy.exchange.ledger_row import Figures
+from proxy.exchange.books.ledger_row import Figures
 from ratelimit.store import keys as spelled
 from ratelimit.subjects.types import NewCustomer
 from tests.proxy.admin.booking import book, lose, record

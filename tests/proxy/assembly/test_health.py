@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from providers.registry import REGISTRY
 from proxy.assembly import health as assembly
 from proxy.assembly.health import Keeper, backends_of, rules_of, watched
-from proxy.exchange.conditions import Board
+from proxy.exchange.attempts.conditions import Board
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom

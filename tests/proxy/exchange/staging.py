@@ -12,12 +12,12 @@ from providers.clients.openai_chat import OpenAIChat as Client
 from providers.registry import REGISTRY
 from providers.types import Completion, UpstreamError
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.conditions import Board
-from proxy.exchange.dispatch import Dispatch, Job, Patience
+from proxy.exchange.attempts.conditions import Board
+from proxy.exchange.attempts.dispatch import Dispatch, Job, Patience
+from proxy.exchange.attempts.lanes import Lanes
+from proxy.exchange.books.record import Record
 from proxy.exchange.downstream import Downstream
 from proxy.exchange.errors import Refused
-from proxy.exchange.lanes import Lanes
-from proxy.exchange.record import Record
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom

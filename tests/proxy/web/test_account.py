@@ -10,8 +10,8 @@ import pytest
 from starlette.requests import Request
 
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.ledger_row import Figures
-from proxy.exchange.micro_call import Nobody
+from proxy.exchange.books.ledger_row import Figures
+from proxy.exchange.choice.micro_call import Nobody
 from proxy.http.door import ARRIVAL
 from proxy.web.account import Account
 from ratelimit.ledger.ledger import Ledger

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange.metering import cost_microusd
+from proxy.exchange.books.metering import cost_microusd
 from proxy.routing.catalogue.cost import cost_picousd
 from proxy.routing.catalogue.load import price_of
 from proxy.routing.catalogue.types import Price, Step

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import orjson
 
 from classifiers.types import Ask
-from proxy.exchange.digests import Digests, beginning
+from proxy.exchange.choice.digests import Digests, beginning
 from proxy.routing.policy import POSITION, Verdict
 from ratelimit.memory.recent import Recent
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from proxy.exchange.admission import Admissions, Smaller, Terms
-from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
+from proxy.exchange.money.admission import Admissions, Smaller, Terms
+from proxy.exchange.money.bounds import Bound
 from ratelimit.limits.bookings import Bookings
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler
@@ -366,7 +366,7 @@ async def test_counted(store: tuple[PrivateServer, Store]) -> None:
 
 async def test_accounts_are_few(store: tuple[PrivateServer, Store], monkeypatch: pytest.MonkeyPatch) -> None:
     """However many keys and names there are, few are remembered; a changed key is read anew."""
-    monkeypatch.setattr("proxy.exchange.admission._ACCOUNTS_KEPT", 100)
+    monkeypatch.setattr("proxy.exchange.money.admission._ACCOUNTS_KEPT", 100)
     async with gate_on(store) as gate:
         made: Sequence[Account] = [
             gate.admissions.account(subject({}, f"k{number}"), f"m{number}", "x") for number in range(500)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from proxy.exchange import soft_limits
-from proxy.exchange.soft_limits import SoftLimits
+from proxy.exchange.money import soft_limits
+from proxy.exchange.money.soft_limits import SoftLimits
 from ratelimit.limits.types import Account, Margin, Scope, account
 
 MONTH_S = 1000.0

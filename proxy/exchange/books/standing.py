@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from proxy.exchange.ledger_row import time_text
-from proxy.exchange.record import usd
+from proxy.exchange.books.ledger_row import time_text
+from proxy.exchange.books.record import usd
 from ratelimit.limits.types import Look, Standing, Window, standings
 
 _MICRO: Final = 1_000_000

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from proxy.exchange.bounds import Bound
 from proxy.exchange.errors import Refused
-from proxy.exchange.soft_limits import Ahead, SoftLimits
+from proxy.exchange.money.bounds import Bound
+from proxy.exchange.money.soft_limits import Ahead, SoftLimits
 from ratelimit.limits.bookings import Booking
 from ratelimit.limits.reservations import Reservations
 from ratelimit.limits.settling import Settler

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from providers.types import Canonical
-from proxy.exchange.guesses import Guesses
-from proxy.exchange.metering import cost_microusd
+from proxy.exchange.books.metering import cost_microusd
+from proxy.exchange.money.guesses import Guesses
 from proxy.routing.catalogue.types import Model
 from proxy.routing.policy import Attempt
 from proxy.routing.types import IMAGE_TOKENS

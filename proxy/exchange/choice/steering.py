@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 
 from classifiers.cascade import least_complexity
 from providers.types import Canonical, Usage
-from proxy.exchange.conversations import Conversations, Place, Remembered
-from proxy.exchange.guesses import BYTES_PER_TOKEN, OUTPUT_TOKENS
-from proxy.exchange.judging import Judgement
+from proxy.exchange.choice.conversations import Conversations, Place, Remembered
+from proxy.exchange.choice.judging import Judgement
+from proxy.exchange.money.guesses import BYTES_PER_TOKEN, OUTPUT_TOKENS
 from proxy.routing.affinity import (
     LAST,
     WARM_S,

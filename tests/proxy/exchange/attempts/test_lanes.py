@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from providers.rate_limits import RateLimits, Window
 from providers.registry import REGISTRY
-from proxy.exchange.lanes import Lanes
+from proxy.exchange.attempts.lanes import Lanes
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts
 from proxy.exchange.upstream.headroom import Headroom, Slot

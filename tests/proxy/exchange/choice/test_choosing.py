@@ -14,7 +14,7 @@ from providers.clients.openai_embeddings import OpenAIEmbeddings
 from providers.registry import REGISTRY, Adapter
 from providers.types import Canonical
 from providers.upstreams import openai_embeddings
-from proxy.exchange.choosing import Asking, Budget, Choosing
+from proxy.exchange.choice.choosing import Asking, Budget, Choosing
 from proxy.exchange.errors import Refused
 from proxy.exchange.upstream.auth.types import Credentials
 from proxy.exchange.upstream.backends import Provider, Timeouts

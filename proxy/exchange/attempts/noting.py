@@ -3,8 +3,8 @@
 from typing import Final, cast
 
 from providers.types import UpstreamError
-from proxy.exchange.record import Record
-from proxy.exchange.ways import Way
+from proxy.exchange.attempts.ways import Way
+from proxy.exchange.books.record import Record
 from ratelimit.health.health import Health
 from ratelimit.health.summary import Kind
 

@@ -6,8 +6,11 @@ from typing import Final
 
 from providers.clients.bodies import with_output_limit
 from providers.types import Canonical
-from proxy.exchange.admission import NOTHING, Admission, Admissions, Smaller
-from proxy.exchange.bounds import (
+from proxy.exchange.books.ledger_row import about_of
+from proxy.exchange.books.record import Record
+from proxy.exchange.errors import Refused
+from proxy.exchange.money.admission import NOTHING, Admission, Admissions, Smaller
+from proxy.exchange.money.bounds import (
     LEAST_OUTPUT_TOKENS,
     Bound,
     Prompt,
@@ -17,10 +20,7 @@ from proxy.exchange.bounds import (
     measure,
     prompt_bytes,
 )
-from proxy.exchange.errors import Refused
-from proxy.exchange.guesses import Guesses
-from proxy.exchange.ledger_row import about_of
-from proxy.exchange.record import Record
+from proxy.exchange.money.guesses import Guesses
 from proxy.routing.catalogue.types import Catalogue, Model
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Attempt

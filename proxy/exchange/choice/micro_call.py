@@ -18,16 +18,16 @@ from classifiers.types import Verdict as Judged
 from providers.clients.openai_chat import OpenAIChat
 from providers.types import Canonical
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.bounds import Bound, bound, measure
-from proxy.exchange.choosing import Asking, Budget, Choosing
-from proxy.exchange.conversations import Remembers
-from proxy.exchange.digests import Digests
-from proxy.exchange.dispatch import Dispatch, Job
+from proxy.exchange.attempts.dispatch import Dispatch, Job
+from proxy.exchange.books.record import Record
+from proxy.exchange.choice.choosing import Asking, Budget, Choosing
+from proxy.exchange.choice.conversations import Remembers
+from proxy.exchange.choice.digests import Digests
+from proxy.exchange.choice.judging import Judgement, Mishaps, spoken
 from proxy.exchange.downstream import Downstream, Listener
 from proxy.exchange.errors import Refused
-from proxy.exchange.guesses import Guesses
-from proxy.exchange.judging import Judgement, Mishaps, spoken
-from proxy.exchange.record import Record
+from proxy.exchange.money.bounds import Bound, bound, measure
+from proxy.exchange.money.guesses import Guesses
 from proxy.routing.catalogue.types import Model
 from proxy.routing.policy import Plan, Verdict
 from proxy.routing.wishes import NONE, Wishes

@@ -3,8 +3,8 @@
 from typing import Any
 
 from providers.types import Usage
-from proxy.exchange.generation import Generating, block_of, members_of, read, written
-from proxy.exchange.record import Record
+from proxy.exchange.books.generation import Generating, block_of, members_of, read, written
+from proxy.exchange.books.record import Record
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
 from proxy.routing.proof import chosen_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from proxy.exchange.record import Record, Try
+from proxy.exchange.books.record import Record, Try
 from proxy.telemetry.metrics import Metrics
 
 

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple, Protocol
 
 from providers.endpoints import Operation
 from providers.types import Canonical, RequestError
-from proxy.exchange.bounds import longest_answer, measure, predicted_tokens
+from proxy.exchange.choice.needs import needs_of
 from proxy.exchange.errors import Refused
-from proxy.exchange.needs import needs_of
+from proxy.exchange.money.bounds import longest_answer, measure, predicted_tokens
 from proxy.exchange.upstream.backends import Providers
 from proxy.routing.catalogue.types import Backend, Catalogue
 from proxy.routing.filters import listed, within

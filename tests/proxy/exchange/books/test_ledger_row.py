@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from providers.types import UpstreamError, Usage
+from proxy.exchange.books.ledger_row import Figures, Group, group_of, members_of, row_of, tags_of, time_text
+from proxy.exchange.books.record import Record
 from proxy.exchange.errors import Refused
-from proxy.exchange.ledger_row import Figures, Group, group_of, members_of, row_of, tags_of, time_text
-from proxy.exchange.record import Record
 from proxy.routing.catalogue.types import Backend, Price
 from proxy.routing.policy import NAMED, Attempt, Plan
 

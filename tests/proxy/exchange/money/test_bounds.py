@@ -8,9 +8,9 @@ import pytest
 from providers.clients.bodies import with_output_limit
 from providers.clients.openai_chat import OpenAIChat as Client
 from providers.registry import REGISTRY
-from proxy.exchange import bounds
-from proxy.exchange.bounds import Bound, bound, measure
-from proxy.exchange.guesses import Guesses
+from proxy.exchange.money import bounds
+from proxy.exchange.money.bounds import Bound, bound, measure
+from proxy.exchange.money.guesses import Guesses
 from proxy.routing.catalogue.types import Backend, Model, Price
 from proxy.routing.policy import Attempt
 from proxy.routing.types import IMAGE_TOKENS

@@ -17,12 +17,13 @@ from providers.types import (
     Usage,
 )
 from proxy.exchange.arrival import Arrival
-from proxy.exchange.conditions import Board
+from proxy.exchange.attempts.conditions import Board
+from proxy.exchange.attempts.lanes import Lane, Lanes
+from proxy.exchange.attempts.noting import note
+from proxy.exchange.attempts.ways import Way, Ways
+from proxy.exchange.books.record import Record, usd
 from proxy.exchange.downstream import Downstream, Headers
 from proxy.exchange.errors import UPSTREAM, Refused, from_upstream
-from proxy.exchange.lanes import Lane, Lanes
-from proxy.exchange.noting import note
-from proxy.exchange.record import Record, usd
 from proxy.exchange.relay.attempt import Ending
 from proxy.exchange.relay.plain import PlainRelay
 from proxy.exchange.relay.stream import StreamRelay
@@ -30,7 +31,6 @@ from proxy.exchange.tail import Facts, Tail
 from proxy.exchange.upstream.backends import Provider
 from proxy.exchange.upstream.places import NoPlace
 from proxy.exchange.upstream.transport import Transport
-from proxy.exchange.ways import Way, Ways
 from proxy.routing.policy import Attempt
 from ratelimit.health.health import Health
 

@@ -8,7 +8,7 @@ import orjson
 
 from providers.finishes import NOT_SAID, Finish
 from providers.types import UpstreamError, Usage
-from proxy.exchange.metering import cost_microusd
+from proxy.exchange.books.metering import cost_microusd
 from proxy.routing.catalogue.types import Price
 from proxy.routing.explain import reasons_of
 from proxy.routing.plans import Plan

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from providers.types import UpstreamError
-from proxy.exchange.dispatch import BACKOFF_S
+from proxy.exchange.attempts.dispatch import BACKOFF_S
 from proxy.exchange.relay.attempt import Attempt
 from proxy.exchange.tail import Tail
 from proxy.exchange.upstream.backends import Timeouts

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from providers.types import UpstreamError
-from proxy.exchange.lanes import Lane
+from proxy.exchange.attempts.lanes import Lane
 from proxy.exchange.upstream.headroom import Slot
 from proxy.exchange.upstream.places import NoPlace
 from proxy.routing.policy import Attempt

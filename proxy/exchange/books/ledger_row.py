@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from proxy.exchange.books.record import Record, usd
 from proxy.exchange.errors import Refused
-from proxy.exchange.record import Record, usd
 from proxy.routing.plans import Plan
 from ratelimit.limits.types import Row
 from ratelimit.subjects.records import is_tag

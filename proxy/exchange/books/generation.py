@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from proxy.exchange.ledger_row import time_text
-from proxy.exchange.record import Record, usd
+from proxy.exchange.books.ledger_row import time_text
+from proxy.exchange.books.record import Record, usd
 from proxy.routing.explain import verdict_json
 from proxy.routing.proof import Chosen, chosen_from_json, chosen_of
 from proxy.routing.replay import InputsWriter

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange.metering import cost_microusd
+from proxy.exchange.books.metering import cost_microusd
 from proxy.routing.catalogue.types import Price
 
 USD_PER_MILLION = 1_000_000  # pico-dollars per token

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange import guesses
-from proxy.exchange.guesses import Guesses
+from proxy.exchange.money import guesses
+from proxy.exchange.money.guesses import Guesses
 
 COUNTS = st.integers(0, 10**9)
 ANSWERS = st.lists(st.tuples(st.sampled_from(["a", "b"]), COUNTS, COUNTS, COUNTS, st.integers(1, 128)))

@@ -12,10 +12,10 @@ from classifiers.asking.messages import looked_at
 from classifiers.cascade import Cascade, settled
 from classifiers.rules import Rules
 from classifiers.scorer import load
-from proxy.exchange.conversations import Conversations, Place, Remembered, read, written
-from proxy.exchange.digests import Digests
-from proxy.exchange.judging import Judge, Judgement, thresholds
-from proxy.exchange.steering import kept_verdict
+from proxy.exchange.choice.conversations import Conversations, Place, Remembered, read, written
+from proxy.exchange.choice.digests import Digests
+from proxy.exchange.choice.judging import Judge, Judgement, thresholds
+from proxy.exchange.choice.steering import kept_verdict
 from proxy.routing.policy import UNDECIDED, Verdict
 
 TIERS = ("frugal", "balanced", "premium")

@@ -1,0 +1,1 @@
+"""Trying backends: in which order, over which key, and how each fares."""

@@ -1,0 +1,1 @@
+"""What happened: gathered, settled, and written into log, ledger and records."""

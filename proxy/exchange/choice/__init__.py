@@ -1,0 +1,1 @@
+"""What a request is, and which backends may answer it in which order."""

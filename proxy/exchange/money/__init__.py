@@ -1,0 +1,1 @@
+"""What a request may use: bounds and guesses, and the one reservation against all limits."""
