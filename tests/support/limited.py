@@ -68,7 +68,7 @@ async def admin(site: Site, method: str, path: str, body: Any = None) -> dict[st
     async with site.client() as client:
         sent = None if body is None else orjson.dumps(body)
         await client.send(site.request(method, f"/admin/v1{path}", body=sent, headers=said))
-        answer = await client.read_all()
+        answer = await client.read_all(6 * WAIT_S)
     assert answer.status in (200, 201), (answer.status, answer.body)
     return answer.members
 
@@ -150,9 +150,9 @@ async def bound_microusd(site: Site, name: str) -> int:
     async with site.upstream(held) as upstream:
         async with site.client() as client:
             await client.send(asked(site, probe))
-            await upstream.exchange()
+            await upstream.exchange(within_s=6 * WAIT_S)
             bound = await used_microusd(site, probe)
-        await upstream.exchanges[0].until_closed()
+        await upstream.exchanges[0].until_closed(6 * WAIT_S)
     return bound
 
 

@@ -232,7 +232,7 @@ async def hold(place: Site, who: Customer) -> int:
 
 async def all_lost(places: list[Site], who: Customer, bound: int) -> list[dict[str, Any]]:
     """What is lost, once nothing else is spent or held beyond what these gateways billed."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             listed: list[dict[str, Any]] = (await admin(places[0], "GET", f"/ledger/lost?customer={who.id}"))[
                 "data"
@@ -245,7 +245,7 @@ async def all_lost(places: list[Site], who: Customer, bound: int) -> list[dict[s
 
 async def stays_booked(places: list[Site], who: Customer, expected: int) -> None:
     """So much is spent beyond what these gateways billed, micro-dollars, once everything of theirs is settled."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             beyond = await used_microusd(places[0], who) - facts_microusd(places, who)
             if beyond == expected:
