@@ -38,7 +38,7 @@ class _Patterns:
 
 
 class _Pass:
-    """At most _MOST_TOGETHER rules' patterns, searched for in one pass."""
+    """Some rules' patterns, searched for in one pass."""
 
     def __init__(self, rules: Sequence[Rule], places: Sequence[int]) -> None:
         self._places: Final = tuple(places)
@@ -69,6 +69,8 @@ class Rules:
         """
         self._rules: Final = (*own, *rules)
         self._own_count: Final = len(own)
+        if own:
+            _Pass(own, range(len(own)))  # refuses what all of an operator's patterns together would take
         self._unless: Final = tuple(_compiled(rule) for rule in self._rules)
         # Most forms are short ones; a long ask is not searched for them.
         self._short: Final = _Patterns(self._rules, range(len(self._rules)))
