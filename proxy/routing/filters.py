@@ -225,7 +225,10 @@ def _above_price(shelf: Shelf, facts: Facts, wishes: Wishes) -> Iterator[Refused
     yield shelf.unpriced, _INCOMPARABLE
     quotes = shelf.quotes(facts.prompt_tokens)
     for name, most in wishes.max_price:
-        for place, price in enumerate(quotes[name]):
+        prices = quotes[name]
+        if max(prices, default=0.0) <= most:  # the usual case, at C speed
+            continue
+        for place, price in enumerate(prices):
             if price > most:
                 param = f"provider.max_price.{name}"
                 yield (place,), _unwished(param, f"costs {price:g}, more than `{param}`")
