@@ -188,6 +188,7 @@ class Gateway:
             clock_s=monotonic,
             wall_clock_s=wall_clock_s,
             key_grace_s=self._loaded.settings.redis.key_grace_s,
+            changes=directory.changes,
         )
         stack.push_async_callback(lookup.close)
         stack.push_async_callback(self._released, directory)

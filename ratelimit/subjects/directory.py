@@ -6,8 +6,9 @@ from typing import Final, cast
 
 from ratelimit.store import keys as spelled
 from ratelimit.store.errors import StoreUnavailable
-from ratelimit.store.scripts import load_script
-from ratelimit.store.store import Store
+from ratelimit.store.scripts import Script, load_script
+from ratelimit.store.store import Argument, Store
+from ratelimit.subjects.changes import Changes
 from ratelimit.subjects.configured import Configured
 from ratelimit.subjects.errors import AlreadyExists, ManagedByFile, NotFound, UnknownCustomer
 from ratelimit.subjects.records import (
@@ -57,14 +58,18 @@ class Directory:
 
     Records marked `managed="file"` are changed in the configuration file only; over the API they can be
     deleted once the file no longer has them.
+
+    Attributes:
+        changes: made by these methods.
     """
 
-    __slots__ = ("_store", "_wall_clock_s", "configured")
+    __slots__ = ("_store", "_wall_clock_s", "changes", "configured")
 
     def __init__(self, store: Store, *, wall_clock_s: Callable[[], float]) -> None:
         """`wall_clock_s`: seconds since the epoch, for `created_at`."""
         self._store = store
         self._wall_clock_s = wall_clock_s
+        self.changes = Changes()
         self.configured = Configured(store, wall_clock_s=wall_clock_s)
 
     async def sync_configured(
@@ -76,7 +81,10 @@ class Directory:
         named_only: Iterable[str] = (),
     ) -> None:
         """Make the store agree with the configuration file; see `Configured.sync`."""
-        await self.configured.sync(customers, keys, default_limits=default_limits, named_only=named_only)
+        try:
+            await self.configured.sync(customers, keys, default_limits=default_limits, named_only=named_only)
+        finally:
+            self.changes.count += 1
 
     async def create_customer(self, new: NewCustomer) -> Customer:
         """Store a customer.
@@ -101,7 +109,7 @@ class Directory:
                 regions=new.regions,
             )
         )
-        made = await self._store.run(
+        made = await self._change(
             _CREATE_CUSTOMER,
             (spelled.CUSTOMERS, spelled.CUSTOMER_IDS, spelled.DELETED_CUSTOMERS),
             (customer.id, encode_customer(customer)),
@@ -136,7 +144,7 @@ class Directory:
                 tags=new.tags,
             )
         )
-        made = await self._store.run(
+        made = await self._change(
             _CREATE_KEY,
             (spelled.KEYS, spelled.KEY_IDS, spelled.DIGESTS, spelled.CUSTOMER_KEYS, spelled.CUSTOMERS),
             (key.id, encode_key(key), key.digest, key.customer),
@@ -187,9 +195,7 @@ class Directory:
             new = check_customer(
                 replace(change(old), id=old.id, managed=old.managed, created_at=old.created_at)
             )
-            if await self._store.run(
-                _REPLACE, (spelled.CUSTOMERS,), (customer_id, raw, encode_customer(new))
-            ):
+            if await self._change(_REPLACE, (spelled.CUSTOMERS,), (customer_id, raw, encode_customer(new))):
                 return new
         raise StoreUnavailable(f"customer `{customer_id}` keeps being changed by others")
 
@@ -211,7 +217,7 @@ class Directory:
                     previous_until=old.previous_until,
                 )
             )
-            if await self._store.run(_REPLACE, (spelled.KEYS,), (key_id, raw, encode_key(new))):
+            if await self._change(_REPLACE, (spelled.KEYS,), (key_id, raw, encode_key(new))):
                 return new
         raise StoreUnavailable(f"key `{key_id}` keeps being changed by others")
 
@@ -224,7 +230,7 @@ class Directory:
         if not is_id(key_id):
             raise NotFound("key", key_id)
         secret = make_secret()
-        raw = await self._store.run(
+        raw = await self._change(
             _ROTATE_KEY,
             (spelled.KEYS, spelled.DIGESTS, spelled.previous_secret(key_id)),
             (
@@ -254,7 +260,7 @@ class Directory:
             raw = await self._raw("customer", customer_id)
             if decode_customer(raw).managed == "file" and await self._filed("customer", customer_id):
                 raise ManagedByFile("customer", customer_id)
-            done = await self._store.run(
+            done = await self._change(
                 _DELETE_CUSTOMER,
                 (
                     spelled.CUSTOMERS,
@@ -295,7 +301,7 @@ class Directory:
             key = decode_key(raw)
             if key.managed == "file" and await self._filed("key", key_id):
                 raise ManagedByFile("key", key_id)
-            if await self._store.run(
+            if await self._change(
                 _DELETE_KEY,
                 (
                     spelled.KEYS,
@@ -355,6 +361,13 @@ class Directory:
         await self._store.call(
             "ZREMRANGEBYSCORE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", writes=True
         )
+
+    async def _change(self, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> object:
+        """Run a script that writes. Lookups of this process ask anew from then on; it may have run if it fails."""
+        try:
+            return await self._store.run(script, names, arguments)
+        finally:
+            self.changes.count += 1
 
     async def _filed(self, kind: Kind, record_id: str) -> bool:
         """Whether the file of this gateway names a record, or that of another one."""

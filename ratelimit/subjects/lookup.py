@@ -10,6 +10,7 @@ from ratelimit.store import keys as spelled
 from ratelimit.store.errors import StoreUnavailable
 from ratelimit.store.scripts import load_script
 from ratelimit.store.store import Store
+from ratelimit.subjects.changes import Changes
 from ratelimit.subjects.configured import Configured
 from ratelimit.subjects.records import decode_customer, decode_key, subject_of
 from ratelimit.subjects.secret import digest_of
@@ -38,6 +39,7 @@ MISSING: Final = Missing.MISSING
 class _Seen:
     subject: Subject
     at_s: float
+    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,21 @@ class _Nobody:
 
     ended: str | None
     at_s: float
+    change: int
 
 
 class Lookup:
     """Finds subjects. One per process; `close` it before the loop ends.
 
     Memory is keyed by the full SHA-256 digest. Ages are counted from when the store was asked. Equal
-    look-ups under way are one.
+    look-ups under way are one. What this process has changed itself counts at once.
 
     Attributes:
         key_grace_s: how long after it was last seen a key passes while the store is away; may be changed.
     """
 
     __slots__ = (
+        "_changes",
         "_clock_s",
         "_configured",
         "_known",
@@ -79,6 +83,7 @@ class Lookup:
         clock_s: Callable[[], float],
         wall_clock_s: Callable[[], float],
         key_grace_s: float,
+        changes: Changes | None = None,
         known_max: int = _KNOWN_MAX,
         unknown_max: int = _UNKNOWN_MAX,
     ) -> None:
@@ -90,11 +95,13 @@ class Lookup:
             clock_s: monotonic; for ages.
             wall_clock_s: seconds since the epoch; for `expires_at`.
             key_grace_s: see above.
+            changes: of the directory of this process.
             known_max: how many keys are remembered, the oldest dropped first.
             unknown_max: how many texts that are no key are remembered.
         """
         self._store = store
         self._configured = configured
+        self._changes = changes or Changes()
         self._clock_s = clock_s
         self._wall_clock_s = wall_clock_s
         self.key_grace_s = key_grace_s
@@ -102,7 +109,7 @@ class Lookup:
         self._known_max = known_max
         self._unknown: dict[bytes, _Nobody] = {}
         self._unknown_max = unknown_max
-        self._loads: dict[bytes, asyncio.Task[Subject | StoreUnavailable | None]] = {}
+        self._loads: dict[tuple[bytes, int], asyncio.Task[Subject | StoreUnavailable | None]] = {}
 
     async def close(self) -> None:
         """Abandon look-ups under way."""
@@ -136,14 +143,15 @@ class Lookup:
         remembered = self._remembered(digest)
         if remembered is not MISSING:
             return remembered
-        load = self._loads.get(digest)
+        asked = digest, self._changes.count
+        load = self._loads.get(asked)
         if load is None:
             if not self._store.available:
                 return self._through_outage(
                     digest, StoreUnavailable(self._store.down_reason or "the store is away")
                 )
-            load = asyncio.get_running_loop().create_task(self._load(digest))
-            self._loads[digest] = load
+            load = asyncio.get_running_loop().create_task(self._load(*asked))
+            self._loads[asked] = load
         # Shielded: one caller's leaving must not end the look-up for the others.
         found = await asyncio.shield(load)
         if isinstance(found, StoreUnavailable):
@@ -151,18 +159,18 @@ class Lookup:
         return None if found is None else found.at(self._wall_clock_s())
 
     def _remembered(self, digest: bytes) -> Subject | Literal[Missing.MISSING] | None:
-        oldest_s = self._clock_s() - _FRESH_S
+        oldest_s, change = self._clock_s() - _FRESH_S, self._changes.count
         seen = self._known.get(digest)
         if seen is not None:
-            if seen.at_s > oldest_s:
+            if seen.at_s > oldest_s and seen.change == change:
                 return seen.subject.at(self._wall_clock_s())
         else:
             nobody = self._unknown.get(digest)
-            if nobody is not None and nobody.at_s > oldest_s:
+            if nobody is not None and nobody.at_s > oldest_s and nobody.change == change:
                 return None
         return MISSING
 
-    async def _load(self, digest: bytes) -> Subject | StoreUnavailable | None:
+    async def _load(self, digest: bytes, change: int) -> Subject | StoreUnavailable | None:
         """Ask the store and remember. An outage is a value: with no caller left nobody takes an exception."""
         asked_at_s = self._clock_s()
         hexadecimal = digest.hex()
@@ -175,7 +183,7 @@ class Lookup:
         except StoreUnavailable as error:
             return error
         finally:
-            del self._loads[digest]
+            del self._loads[digest, change]
         found = cast("list[bytes]", reply)
         subject: Subject | None
         if len(found) > 1:
@@ -185,12 +193,14 @@ class Lookup:
         else:
             # A configured key works also before it has been written, and after the store has lost its data.
             subject = self._configured.subject(digest)
-        self._remember(
-            digest, subject or _Nobody(found[0].decode() if found else None, asked_at_s), asked_at_s
-        )
+        if subject is None:
+            ended = found[0].decode() if found else None
+            self._remember(digest, _Nobody(ended, asked_at_s, change))
+        else:
+            self._remember(digest, _Seen(subject, asked_at_s, change))
         return subject
 
-    def _remember(self, digest: bytes, found: Subject | _Nobody, at_s: float) -> None:
+    def _remember(self, digest: bytes, found: _Seen | _Nobody) -> None:
         # Removed first, so that the order of insertion is the order of age.
         self._known.pop(digest, None)
         self._unknown.pop(digest, None)
@@ -201,7 +211,7 @@ class Lookup:
         else:
             if len(self._known) >= self._known_max:
                 del self._known[next(iter(self._known))]
-            self._known[digest] = _Seen(found, at_s)
+            self._known[digest] = found
 
     def _through_outage(self, digest: bytes, error: StoreUnavailable) -> Subject | None:
         seen = self._known.get(digest)

@@ -139,6 +139,34 @@ async def test_revoked_key(directory: Directory, lookup: Lookup, clock: Clock) -
     assert "customer disabled" == disabled.disabled
 
 
+async def test_own_changes_count_at_once(
+    store: Store, directory: Directory, clock: Clock, wall: Clock
+) -> None:
+    """What the same process has changed is not remembered from before, nor heard from a look-up under way."""
+    lookup = Lookup(
+        store,
+        directory.configured,
+        clock_s=clock,
+        wall_clock_s=wall,
+        key_grace_s=300,
+        changes=directory.changes,
+    )
+    await directory.create_customer(NewCustomer("acme"))
+    key, secret = await directory.create_key(NewKey("acme"))
+    assert await lookup.find(secret) is not None
+    assert MISSING is not lookup.peek(secret)
+    await directory.update_customer("acme", lambda customer: replace(customer, limits={"in_flight": 1}))
+    assert MISSING is lookup.peek(secret)
+    begun = asyncio.ensure_future(lookup.find(secret))
+    await asyncio.sleep(0)
+    await directory.delete_key(key.id)
+    assert await lookup.find(secret) is None
+    await begun
+    assert await lookup.find(secret) is None
+    assert "revoked" == lookup.ended(secret)
+    await lookup.close()
+
+
 async def test_expiry_is_looked_at_each_time(directory: Directory, lookup: Lookup, wall: Clock) -> None:
     """A key expires at its moment, remembered or not."""
     await directory.create_customer(NewCustomer("acme"))
