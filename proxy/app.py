@@ -309,7 +309,10 @@ class Gateway:
         self.metrics.store_up = False
         # Told of an outage while it is still being opened, it serves nothing yet.
         loaded = self._loaded if self._serving is None else self._serving.loaded
-        self._log.error("store is away", reason=reason, on_outage=loaded.settings.redis.on_outage)
+        on_outage = loaded.settings.redis.on_outage
+        self._log.error("store is away", reason=reason, on_outage=on_outage)
+        if on_outage == "closed" and self._core is not None and not self._core.store.available:
+            self.readiness.unready(STORE, f"the store is away: {reason}")
 
     def _store_up(self) -> None:
         self.metrics.store_up = True

@@ -301,9 +301,16 @@ async def nothing_new() -> Reloaded:
 async def paths_that_cost(directory: Path) -> set[str]:
     """Where the application takes a POST that is not an operator's, and that is not free by its nature."""
     path = directory / "headgate.yaml"
-    path.write_text(yaml.safe_dump({"server": {"data_dir": str(directory / "data")}}))
-    loaded = load(path, environ={}, flags={}, default_models=default_models())
-    gateway = Gateway(loaded, structlog.get_logger(), kept(loaded), Seat(nothing_new))
+    with PrivateServer() as store:
+        sections = {"server": {"data_dir": str(directory / "data")}, "redis": {"url": store.url}}
+        path.write_text(yaml.safe_dump(sections))
+        loaded = load(path, environ={}, flags={}, default_models=default_models())
+        gateway = Gateway(loaded, structlog.get_logger(), kept(loaded), Seat(nothing_new))
+        return await posted(gateway)
+
+
+async def posted(gateway: Gateway) -> set[str]:
+    """Paths of its routes for a POST, without those that cost nothing."""
     async with gateway.running():
         door = gateway.serving.app
         routed = {

@@ -299,11 +299,12 @@ def test_a_store_that_forgets(tmp_path: Path) -> None:
     assert "allkeys-lru" in said[-1]
 
 
-async def test_started_without_its_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_outage", ["lease", "closed"])
+async def test_started_without_its_store(tmp_path: Path, on_outage: str) -> None:
     """It lives, is not ready, and becomes ready by itself when the store comes."""
     with PrivateServer() as store:
         store.kill()
-        config = {**SANDBOX, "redis": {"url": store.url, "on_outage": "lease"}}
+        config = {**SANDBOX, "redis": {"url": store.url, "on_outage": on_outage}}
         with serve(tmp_path, "--port", "0", config=config) as started:
             assert 200 == (await get(started.port, "/livez"))[0]
             status, body = await get(started.port, "/readyz")
@@ -312,3 +313,19 @@ async def test_started_without_its_store(tmp_path: Path) -> None:
             store.start()
             await until_ready(started.port)
             assert await answers(started.port, started.printed("key"), "m")
+
+
+@pytest.mark.parametrize("on_outage", ["lease", "open", "closed"])
+async def test_ready_through_an_outage(tmp_path: Path, on_outage: str) -> None:
+    """Once it serves it stays ready without its store, but for `closed`: requests go where the store is reached."""
+    with PrivateServer(appendonly=True) as store:
+        config = {**SANDBOX, "redis": {"timeout_ms": 5000, "url": store.url, "on_outage": on_outage}}
+        with serve(tmp_path, "--port", "0", config=config) as started:
+            await until_ready(started.port)
+            store.kill()
+            await poll(lambda: "store is away" in (tmp_path / "stderr").read_text())
+            status, body = await get(started.port, "/readyz")
+            assert (503 if on_outage == "closed" else 200) == status, body
+            assert 200 == (await get(started.port, "/livez"))[0]
+            store.start()
+            await until_ready(started.port)
