@@ -35,7 +35,7 @@ def check(config: Path | None, *, as_json: bool) -> None:
         click.echo(orjson.dumps(answer))
         return
     show("warning", loaded.warnings)
-    show("not yet active", loaded.inactive)
+    show("notice", loaded.inactive)
     models, keys = len(loaded.settings.models), len(loaded.settings.keys)
     click.echo(f"{loaded.source}: fine ({models} models, {keys} keys)")
 

@@ -40,7 +40,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     of = source(config, {name: value for name, value in flags.items() if value is not None})
     loaded = loaded_or_exit(of)
     show("warning", loaded.warnings)
-    show("not yet active", loaded.inactive)
+    show("notice", loaded.inactive)
     settings = loaded.settings
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # one that comes too early must not end what is starting
     listener = _listen(settings.server.host, settings.server.port, "choose another port with --port or PORT=")

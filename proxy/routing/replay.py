@@ -33,7 +33,7 @@ class Inputs(NamedTuple):
 
 
 class InputsWriter:
-    """Writes what plans were made of, as `plan_inputs_to_json` has it but for the verdict and other backends' figures.
+    """Writes what plans were made of, as `plan_inputs_of` has it but for the verdict: figures are its candidates' only.
 
     The figures of one moment are the same objects for all its plans: those of the same candidates are written once.
     """
@@ -71,18 +71,11 @@ def plan_inputs_of(plan: Plan) -> dict[str, Any] | None:
     return said if said is None else {**said, "verdict": _verdict_to_json(plan.verdict)}
 
 
-def plan_inputs_to_json(inputs: Inputs) -> dict[str, Any]:
-    """The inputs as JSON."""
-    facts, wishes, verdict, snapshot = inputs
-    figures = {name: _state(state) for name, state in snapshot.conditions.backends.items()}
-    return {**_to_json(facts, wishes, snapshot, figures), "verdict": _verdict_to_json(verdict)}
-
-
 def plan_inputs_from_json(data: Mapping[str, Any]) -> Inputs:
     """The inputs again.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not what `plan_inputs_to_json` writes.
+        KeyError, TypeError, ValueError: it is not what `plan_inputs_of` gives.
     """
     facts = dict(data["facts"])
     for name in ("lacks", "drops"):

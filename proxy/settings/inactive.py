@@ -65,6 +65,7 @@ _UNTOLD: Final = tuple(
 )
 
 TABLE: Final[tuple[Row, ...]] = (
+    Row("server.trusted_proxies", "nothing looks at the addresses of clients"),
     Row("redis.on_outage", "behaves as closed", _written_as("lease")),
     Row("providers.*.api_key", _VAULT_NOTE, _starts("vault:")),
     Row("providers.*.api_keys.*.key", _VAULT_NOTE, _starts("vault:")),

@@ -131,10 +131,9 @@ class Metrics:
         """All metrics of this process, for whoever adds up those of several."""
         from proxy.telemetry.exposition import process_figures
 
-        return [*self._families(), *process_figures()]
+        return [*self._counted(), *_shown(self._watched()), *self._timed(), *process_figures()]
 
-    def _families(self) -> Iterator[Family]:
-        """The metrics as they stand."""
+    def _counted(self) -> Iterator[Family]:
         yield gauge("headgate_requests_in_flight", "Requests being served.", self._in_flight)
         yield gauge("headgate_tasks", "Tasks of the event loop.", _tasks())
         yield gauge(
@@ -178,57 +177,8 @@ class Metrics:
             ("reason",),
             self._unclassified,
         )
-        watched = self._watched()
-        yield gauge(
-            "headgate_settlements_waiting",
-            "Requests whose use the store has not taken yet.",
-            watched.unsettled,
-        )
-        yield counter(
-            "headgate_overruns", "Requests that used more than was held for them.", watched.overruns
-        )
-        yield counters(
-            "headgate_dropped",
-            "What was to be kept and was given up because the store did not take it in time.",
-            ("kind",),
-            {(kind,): count for kind, count in watched.dropped},
-        )
-        yield gauges(
-            "headgate_provider_limit_remaining",
-            "What is left of a provider's own rate limit, as it last said.",
-            ("backend", "key", "kind"),
-            [((backend, key, kind), remaining) for backend, key, kind, remaining in watched.left],
-        )
-        yield gauges(
-            "headgate_provider_in_flight",
-            "Requests under way at a provider with `max_in_flight`.",
-            ("provider",),
-            [((provider,), taken) for provider, taken, _ in watched.taken],
-        )
-        yield gauges(
-            "headgate_provider_queued",
-            "Requests that wait for a place at it.",
-            ("provider",),
-            [((provider,), waiting) for provider, _, waiting in watched.taken],
-        )
-        yield gauges(
-            "headgate_backend_availability",
-            "Share of answers among what a backend is responsible for, over 7 days.",
-            ("backend",),
-            [((name,), value) for name, value in watched.availability],
-        )
-        yield gauges(
-            "headgate_circuit_open",
-            "1 while a circuit stands before every key over which a backend is reached.",
-            ("backend",),
-            [((name,), value) for name, value in watched.circuits],
-        )
-        yield gauges(
-            "headgate_provider_key_refused",
-            "1 while a provider's key is passed over because the provider refused it.",
-            ("key",),
-            [((name,), value) for name, value in watched.refused_keys],
-        )
+
+    def _timed(self) -> Iterator[Family]:
         yield histograms(
             "headgate_request_duration_seconds",
             "From arrival to the end of the answer.",
@@ -260,6 +210,58 @@ class _Times:
         """How many took at most each bound, and the sum of all in seconds."""
         bounds = (*map(str, _SECONDS), "+Inf")
         return list(zip(bounds, accumulate(self.counts), strict=True)), self.sum_s
+
+
+def _shown(watched: Watched) -> Iterator[Family]:
+    """What others keep."""
+    yield gauge(
+        "headgate_settlements_waiting",
+        "Requests whose use the store has not taken yet.",
+        watched.unsettled,
+    )
+    yield counter("headgate_overruns", "Requests that used more than was held for them.", watched.overruns)
+    yield counters(
+        "headgate_dropped",
+        "What was to be kept and was given up because the store did not take it in time.",
+        ("kind",),
+        {(kind,): count for kind, count in watched.dropped},
+    )
+    yield gauges(
+        "headgate_provider_limit_remaining",
+        "What is left of a provider's own rate limit, as it last said.",
+        ("backend", "key", "kind"),
+        [((backend, key, kind), remaining) for backend, key, kind, remaining in watched.left],
+    )
+    yield gauges(
+        "headgate_provider_in_flight",
+        "Requests under way at a provider with `max_in_flight`.",
+        ("provider",),
+        [((provider,), taken) for provider, taken, _ in watched.taken],
+    )
+    yield gauges(
+        "headgate_provider_queued",
+        "Requests that wait for a place at it.",
+        ("provider",),
+        [((provider,), waiting) for provider, _, waiting in watched.taken],
+    )
+    yield gauges(
+        "headgate_backend_availability",
+        "Share of answers among what a backend is responsible for, over 7 days.",
+        ("backend",),
+        [((name,), value) for name, value in watched.availability],
+    )
+    yield gauges(
+        "headgate_circuit_open",
+        "1 while a circuit stands before every key over which a backend is reached.",
+        ("backend",),
+        [((name,), value) for name, value in watched.circuits],
+    )
+    yield gauges(
+        "headgate_provider_key_refused",
+        "1 while a provider's key is passed over because the provider refused it.",
+        ("key",),
+        [((name,), value) for name, value in watched.refused_keys],
+    )
 
 
 def _tasks() -> int:

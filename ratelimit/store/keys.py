@@ -62,21 +62,6 @@ def previous_secret(key_id: str) -> str:
     return PREVIOUS_SECRETS + key_id
 
 
-def request_taken(customer_id: str, request_id: str) -> str:
-    """String: the answer this request has already been given by the requests-per-minute buckets."""
-    return f"hg:{{{customer_id}}}:rpm:request:{request_id}"
-
-
-def customer_requests(customer_id: str) -> str:
-    """String: level of the customer's requests-per-minute bucket."""
-    return f"hg:{{{customer_id}}}:rpm:customer"
-
-
-def key_requests(customer_id: str, key_id: str) -> str:
-    """String: level of one key's requests-per-minute bucket."""
-    return f"hg:{{{customer_id}}}:rpm:key:{key_id}"
-
-
 CIRCUITS: Final = "hg:{health}:circuits"
 """Hash: `<backend>\\n<provider key id>`, either may be empty -> an open circuit (JSON)."""
 

@@ -162,16 +162,15 @@ class Configured:
 
     async def _put(self) -> None:
         await self._put_customers()
-        await self._put_keys(self._keys)
+        await self._put_keys()
 
     async def _put_customers(self) -> None:
-        implied = self._implied
         for batch in _batches([*self._customers.values()]):
             stored = await self._stored(spelled.CUSTOMERS, [customer.id for customer in batch])
             arguments: list[str | bytes] = []
             for customer, raw in zip(batch, stored, strict=True):
                 old = None if raw is None else decode_customer(raw)
-                if old is not None and old.managed == "api" and customer.id in implied:
+                if old is not None and old.managed == "api" and customer.id in self._implied:
                     continue
                 record = encode_customer(replace(customer, created_at=old.created_at) if old else customer)
                 if record != raw:
@@ -185,8 +184,8 @@ class Configured:
                 )
                 await self._store.run(_PUT_CUSTOMERS, names, arguments)
 
-    async def _put_keys(self, records: dict[str, Key]) -> None:
-        for batch in _batches(list(records.values())):
+    async def _put_keys(self) -> None:
+        for batch in _batches([*self._keys.values()]):
             stored = await self._stored(spelled.KEYS, [key.id for key in batch])
             arguments: list[str | bytes] = [spelled.FORMER_SECRETS, spelled.PREVIOUS_SECRETS]
             for key, raw in zip(batch, stored, strict=True):
@@ -218,7 +217,9 @@ class Configured:
             stored = await self._stored(records, batch)
             found = [(name, raw) for name, raw in zip(batch, stored, strict=True) if raw is not None]
             changes = [Change(kind, name, raw, _disabled(kind, raw)) for name, raw in found]
-            await self.files.disable(records, [each for each in changes if each.disabled != each.raw])
+            changes = [each for each in changes if each.disabled != each.raw]
+            if changes:
+                await self.files.disable(records, changes)
 
     async def _stored(self, records: str, ids: Sequence[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", await self._store.call("HMGET", records, *ids))

@@ -88,13 +88,12 @@ class Files:
         return False
 
     async def disable(self, records: str, changes: Sequence[Change]) -> None:
-        """Disable those that no gateway's file names and that are still as they were read."""
-        for start in range(0, len(changes), _BATCH):
-            arguments: list[str | bytes | int] = [self._store.offset_us, spelled.FILE_MEMBERS]
-            for change in changes[start : start + _BATCH]:
-                named = member(change.kind, change.record_id)
-                arguments += (change.record_id, change.raw, change.disabled, named)
-            await self._store.run(_DISABLE, (records, spelled.FILE_HOLDERS), arguments)
+        """Disable those that no gateway's file names and that are still as they were read, in one script."""
+        arguments: list[str | bytes | int] = [self._store.offset_us, spelled.FILE_MEMBERS]
+        for change in changes:
+            named = member(change.kind, change.record_id)
+            arguments += (change.record_id, change.raw, change.disabled, named)
+        await self._store.run(_DISABLE, (records, spelled.FILE_HOLDERS), arguments)
 
     async def _held(self) -> list[bytes]:
         found = await self._store.run(

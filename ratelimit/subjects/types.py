@@ -191,10 +191,6 @@ class Subject:
     customer_id: str
     key_models: tuple[str, ...] | None
     customer_models: tuple[str, ...] | None
-    key_limits: Limits
-    customer_limits: Limits
-    key_requests_per_minute: float | None
-    customer_requests_per_minute: float | None
     priority: str
     expires_at_s: float | None
     disabled: str | None

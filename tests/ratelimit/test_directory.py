@@ -13,7 +13,7 @@ from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.errors import AlreadyExists, InvalidRecord, ManagedByFile, NotFound, UnknownCustomer
 from ratelimit.subjects.lookup import Lookup
 from ratelimit.subjects.secret import digest_of, looks_like_key
-from ratelimit.subjects.types import ConfiguredKey, Customer, Key, NewCustomer, NewKey
+from ratelimit.subjects.types import ConfiguredKey, Customer, Key, NewCustomer, NewKey, Scope
 from tests.ratelimit.clocks import Clock
 from tests.ratelimit.watching import names_in
 
@@ -373,10 +373,9 @@ async def test_file_wins(directory: Directory, lookup: Lookup) -> None:
     assert ("file", {"requests_per_minute": 7}) == (implied.managed, implied.limits)
     subject = await lookup.find("test-key-0003-abcdef")
     assert subject is not None
-    assert ("k3", "implied", 7) == (
+    assert ("k3", Scope("customer", "implied", {"requests_per_minute": 7})) == (
         subject.key_id,
-        subject.customer_id,
-        subject.customer_requests_per_minute,
+        subject.scopes[0],
     )
 
 

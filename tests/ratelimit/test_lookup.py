@@ -52,10 +52,6 @@ async def test_subject(directory: Directory, lookup: Lookup) -> None:
         customer_id="acme",
         key_models=("b", "c"),
         customer_models=("a", "b"),
-        key_limits={"in_flight": 2},
-        customer_limits={"requests_per_minute": 60, "usd_per_month": 5},
-        key_requests_per_minute=None,
-        customer_requests_per_minute=60,
         priority="high",
         expires_at_s=1_767_225_600.0,
         disabled="key expired",
@@ -259,7 +255,7 @@ async def test_outage(fragile_server: PrivateServer, clock: Clock, wall: Clock) 
     assert "key disabled" == still_revoked.disabled
     filed = await lookup.find(FILED)
     assert filed is not None
-    assert {"usd_total": 1} == filed.customer_limits
+    assert {"usd_total": 1} == filed.scopes[0].limits
     for stranger in (unseen, "unknown"):
         with pytest.raises(StoreUnavailable):
             await lookup.find(stranger)

@@ -16,9 +16,6 @@ from providers.upstreams.anthropic.answers import Decoder, answer_events
 from providers.upstreams.anthropic.models import ANY, traits
 from providers.upstreams.failures import Rule, classify
 
-VERSION: Final = "2023-06-01"
-"""Goes into the header `anthropic-version`."""
-
 DEFAULT_OUTPUT_TOKENS: Final = 4096
 """Anthropic wants a limit on every answer. The smallest that any model on sale has."""
 

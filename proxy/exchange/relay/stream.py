@@ -100,7 +100,6 @@ class StreamRelay(Attempt, Generic[F]):
         self._prelude_bytes = 0
         self._last_byte_s = 0.0
         self._paused = False
-        self._closing_s = 0.0
 
     @property
     def _committed(self) -> bool:

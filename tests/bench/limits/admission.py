@@ -73,9 +73,7 @@ async def measured_us(url: str, limits: Mapping[str, float], requests: int, conc
         wall_clock_s=lambda: time.time_ns() / 1e9,
     )
     scopes = (Scope("customer", "acme", limits), Scope("key", "k", limits))
-    subject = Subject(
-        "k", "acme", None, None, limits, limits, None, None, "normal", None, None, scopes=scopes
-    )
+    subject = Subject("k", "acme", None, None, "normal", None, None, scopes=scopes)
     guesses = Guesses()
     request = OpenAIChat().parse(_BODY)
     numbers = iter(range(requests))

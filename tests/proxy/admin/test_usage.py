@@ -12,7 +12,6 @@ from tests.proxy.admin.booking import book, record
 from tests.proxy.admin.serving import Caller, Gateway
 
 USAGE = "/admin/v1/usage"
-RECENT = "since=2025-12-25"
 NOTHING: dict[str, Any] = {
     "requests": 0,
     "errors": 0,

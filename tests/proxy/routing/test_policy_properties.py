@@ -14,7 +14,7 @@ from proxy.routing.filters import NO_TRAINING
 from proxy.routing.plans import Plan
 from proxy.routing.policy import Policy, plan
 from proxy.routing.ranking import WEIGHTS, Field, prices_of
-from proxy.routing.replay import Inputs, plan_inputs_from_json, plan_inputs_of, plan_inputs_to_json
+from proxy.routing.replay import Inputs, plan_inputs_from_json, plan_inputs_of
 from proxy.routing.shelf import shelf_of_model
 from proxy.routing.snapshot import UNKNOWN, BackendState, Conditions, Snapshot
 from proxy.routing.standing import UNLIMITED
@@ -152,7 +152,7 @@ def planned(catalogue: Catalogue, given_: Inputs) -> Plan:
 
 @given(st.data())
 def test_the_same_inputs_give_the_same_plan(data: st.DataObject) -> None:
-    """Over again, by a policy that has planned other things in between, and from the record of the first time."""
+    """Over again, by a policy that has planned other things in between."""
     catalogue = data.draw(catalogues())
     first, other = data.draw(inputs(catalogue)), data.draw(inputs(catalogue))
     policy = Policy(catalogue)
@@ -167,7 +167,6 @@ def test_the_same_inputs_give_the_same_plan(data: st.DataObject) -> None:
     before = outcome(first)
     outcome(other)
     assert before == outcome(first)
-    assert before == outcome(plan_inputs_from_json(plan_inputs_to_json(first)))
 
 
 @given(st.data())

@@ -52,6 +52,7 @@ keys: [{id: k, customer: c, secret: env:A, limits: {requests_per_minute: 5}}]
     [
         ("server: {workers: 2, ops_listen: 127.0.0.1:9090}", []),
         ("redis: {url: redis://a, on_outage: open}", []),
+        ("server: {trusted_proxies: [10.0.0.0/8]}", ["server.trusted_proxies"]),
         ("redis: {on_outage: lease}", ["redis.on_outage"]),
         ("records: {ledger_days: 1, generations_max: 1}", []),
         (

@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 
 def subject(key_id: str) -> Subject:
     scopes = (SubjectScope("customer", "acme", {}), SubjectScope("key", key_id, {}))
-    return Subject(key_id, "acme", None, None, {}, {}, None, None, "normal", None, None, {}, scopes=scopes)
+    return Subject(key_id, "acme", None, None, "normal", None, None, {}, scopes=scopes)
 
 
 class Bank:

@@ -31,16 +31,11 @@ PRICE: Final = Price(1_000_000, 2_000_000)
 
 
 def subject(**members: Any) -> Subject:
-    nothing: Mapping[str, float] = {}
     given: dict[str, Any] = {
         "key_id": "k",
         "customer_id": "c",
         "key_models": None,
         "customer_models": None,
-        "key_limits": nothing,
-        "customer_limits": nothing,
-        "key_requests_per_minute": None,
-        "customer_requests_per_minute": None,
         "priority": "normal",
         "expires_at_s": None,
         "disabled": None,
