@@ -19,6 +19,7 @@ import orjson
 Record = Mapping[str, Any]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
+URL_VARIABLE: Final = "HEADGATE_URL"
 
 _TIMEOUT_S: Final = 30.0
 LONG_S: Final = 3600.0
@@ -159,7 +160,13 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--url` and `--admin-key`, and call it with the API they lead to."""
 
     @click.option(
-        "--url", default=DEFAULT_URL, show_default=True, callback=checked_url, help="Where the gateway is."
+        "--url",
+        envvar=URL_VARIABLE,
+        default=DEFAULT_URL,
+        show_envvar=True,
+        show_default=True,
+        callback=checked_url,
+        help="Where the gateway is.",
     )
     @click.option(
         "--admin-key",

@@ -13,7 +13,7 @@ from classifiers.cascade import THRESHOLDS, Cascade, Thresholds, entry, settled
 from classifiers.scorer import Scorer, load
 from classifiers.types import Ask
 from proxy.assembly.classifiers import own_rules
-from proxy.cli.api import DEFAULT_URL, Api, checked_key, checked_url
+from proxy.cli.api import DEFAULT_URL, URL_VARIABLE, Api, checked_key, checked_url
 from proxy.cli.configuration import read_or_exit
 from proxy.routing.verdicts import verdict_told
 from proxy.settings.schema import DEFAULT_MODES, Settings
@@ -45,7 +45,13 @@ class _Request(NamedTuple):
     "--micro", is_flag=True, help="Let a running gateway ask its micro-classifier, too; that costs money."
 )
 @click.option(
-    "--url", default=DEFAULT_URL, show_default=True, callback=checked_url, help="With --micro: where it is."
+    "--url",
+    envvar=URL_VARIABLE,
+    default=DEFAULT_URL,
+    show_envvar=True,
+    show_default=True,
+    callback=checked_url,
+    help="With --micro: where it is.",
 )
 @click.option(
     "--admin-key", envvar="HEADGATE_ADMIN_KEY", show_envvar=True, help="With --micro: its admin key."

@@ -91,6 +91,16 @@ def test_proxies_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {} == Api(stub.url, KEY).call("GET", "/admin/v1/keys")
 
 
+def test_the_url_of_the_environment() -> None:
+    """`HEADGATE_URL` says where the gateway is, unless the command does."""
+    empty = http("200 OK", b'{"object":"list","data":[],"next":null}')
+    with Stub.answering(empty, empty) as stub:
+        for arguments, url in (((), stub.url), (("--url", stub.url), "http://127.0.0.1:1")):
+            environment = {"HEADGATE_ADMIN_KEY": KEY, "HEADGATE_URL": url}
+            assert 0 == CliRunner().invoke(keys, ("list", *arguments), env=environment).exit_code
+    assert 2 == len(stub.heard)
+
+
 def test_all_pages() -> None:
     """A list is read to its end, each page behind the cursor of the one before, encoded."""
     pages = (
