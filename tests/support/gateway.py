@@ -20,6 +20,8 @@ NO_CIRCUITS = {"cool_down_s": 0}
 """For `routing.breaker`, where failures are met one after the other and each is to be seen."""
 # Whatever proxy the environment names, the gateway is on this machine.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+PATIENT_MS = 5000
+"""Far above what the store's answer takes, so that a busy machine fails no test."""
 START_S = 30.0  # generous: several test processes share two cores
 
 
@@ -64,10 +66,14 @@ def config_for(base_url: str, **overrides: Any) -> dict[str, Any]:
 def running(
     directory: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None, port: int = 0
 ) -> Iterator[RunningGateway]:
-    """Start a gateway in `directory` and stop it (SIGTERM) afterwards. `port`: any free one unless given."""
+    """Start a gateway in `directory` and stop it (SIGTERM) afterwards. `port`: any free one unless given.
+
+    A store that is slow because the machine is busy is not taken for an outage, unless `config` has a time-out.
+    """
+    redis = {"timeout_ms": PATIENT_MS, **config.get("redis", {})}
     server = {"data_dir": str(directory / "data"), "lame_duck_s": 0, "drain_s": 2, **config.get("server", {})}
     path = directory / "headgate.yaml"
-    path.write_text(yaml.safe_dump({"log": {"format": "json"}, **config, "server": server}))
+    path.write_text(yaml.safe_dump({"log": {"format": "json"}, **config, "redis": redis, "server": server}))
     log = directory / "log.jsonl"
     with log.open("ab") as stderr:
         process = subprocess.Popen(

@@ -10,13 +10,11 @@ from typing import Any, Final
 
 import orjson
 
-from tests.support.gateway import ADMIN_KEY, running
+from tests.support.gateway import ADMIN_KEY, PATIENT_MS, running
 from tests.support.raw_client import Answer
 from tests.support.scripted import DONE, WAIT_S, Exchange, Script, finish, listening, role, text, usage
 from tests.support.site import Site, config, model, provider
 
-PATIENT_MS: Final = 5000
-"""Far above what an answer takes, so that a busy machine fails no test."""
 ANSWER_TOKENS: Final = 200
 """The output limit that clients send."""
 ENDLESS_TOKENS: Final = 10**12

@@ -19,8 +19,8 @@ from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.types import NewCustomer, NewKey
-from tests.support.gateway import RunningGateway, running
-from tests.support.limited import PATIENT_MS, configuration
+from tests.support.gateway import PATIENT_MS, RunningGateway, running
+from tests.support.limited import configuration
 from tests.support.raw_client import RawClient, http_request
 from tests.support.scripted import listening
 from tests.support.valkey import PrivateServer

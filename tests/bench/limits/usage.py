@@ -25,8 +25,8 @@ from ratelimit.store.address import parse_address
 from ratelimit.store.store import Store
 from ratelimit.subjects.directory import Directory
 from ratelimit.subjects.types import NewCustomer
-from tests.support.gateway import ADMIN_KEY, running
-from tests.support.limited import PATIENT_MS, configuration
+from tests.support.gateway import ADMIN_KEY, PATIENT_MS, running
+from tests.support.limited import configuration
 from tests.support.raw_client import RawClient, http_request
 from tests.support.scripted import listening
 from tests.support.valkey import PrivateServer
