@@ -275,7 +275,7 @@ class Gateway:
         keeper = Keeper(
             store,
             ledger,
-            directory,
+            directory.known,
             wall_clock_s=wall_clock_s,
             on_fault=lambda customer_id, fault: self._log.error(
                 "ledger not trimmed", customer_id=customer_id, reason=str(fault)

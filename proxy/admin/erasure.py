@@ -47,11 +47,11 @@ class ErasureDesk:
         try:
             await self._directory.delete_customer(customer_id)
         except NotFound:
-            if not await self._directory.is_known(customer_id):
+            if not await self._directory.known.has(customer_id):
                 raise
         # As if deleted long ago: whoever removes what such customers left finds this one in a day.
         ago_s = FIGURES_KEPT_DAYS * _DAY_S - _AGAIN_S
-        await self._directory.deleted_at(customer_id, self._wall_clock_s() - ago_s)
+        await self._directory.known.deleted_at(customer_id, self._wall_clock_s() - ago_s)
         self._records.forget(customer_id)
         records = await self._records.unlist(customer_id)
         erased = await self._erase(customer_id)

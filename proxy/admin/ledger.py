@@ -106,7 +106,7 @@ class LedgerDesk:
 
     async def _check(self, customer_id: str) -> None:
         """An empty list for a misspelt customer would look like an answer."""
-        if not await self._directory.is_known(customer_id):
+        if not await self._directory.known.has(customer_id):
             raise Refused("not_found", f"there is no customer `{customer_id}`", param="customer")
 
     async def _from(self, customer: str | None, first: str | None) -> list[str]:
@@ -115,7 +115,7 @@ class LedgerDesk:
             return [customer]
         found = [] if first is None else [first]
         after = first
-        while ids := await self._directory.known_ids(after):
+        while ids := await self._directory.known.ids(after):
             found += ids
             after = ids[-1]
         return found

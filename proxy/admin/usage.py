@@ -97,7 +97,7 @@ class UsageDesk:
 
     async def show(self, request: Request) -> Response:
         asked = _asked(request, today=day_of(int(self._wall_clock_s() * 1000)))
-        if asked.customer is not None and not await self._directory.is_known(asked.customer):
+        if asked.customer is not None and not await self._directory.known.has(asked.customer):
             raise Refused("not_found", f"there is no customer `{asked.customer}`", param="customer")
         summed = Summed(asked)
         async for customers in self._customers(asked):
@@ -131,7 +131,7 @@ class UsageDesk:
             yield [asked.customer]
             return
         after: str | None = None
-        while ids := await self._directory.known_ids(after):
+        while ids := await self._directory.known.ids(after):
             for start in range(0, len(ids), _CUSTOMERS_AT_ONCE):
                 yield ids[start : start + _CUSTOMERS_AT_ONCE]
             after = ids[-1]

@@ -18,7 +18,7 @@ _DAY_S: Final = 86_400
 class Customers(Protocol):
     """Who may have a ledger."""
 
-    async def known_ids(self, after: str | None) -> Sequence[str]:
+    async def ids(self, after: str | None) -> Sequence[str]:
         """Some ids behind `after`, in order, deleted customers' as well; none at the end."""
         ...
 
@@ -72,7 +72,7 @@ class Keeper:
         # Only now: what an outage interrupts is found again in an hour.
         await self._customers.forget_deleted(before_s)
         after: str | None = None
-        while ids := await self._customers.known_ids(after):
+        while ids := await self._customers.ids(after):
             for customer_id in ids:
                 try:
                     await self._ledger.trim(customer_id)

@@ -11,6 +11,7 @@ from ratelimit.store.store import Argument, Store
 from ratelimit.subjects.changes import Changes
 from ratelimit.subjects.configured import Configured
 from ratelimit.subjects.errors import AlreadyExists, ManagedByFile, NotFound, UnknownCustomer
+from ratelimit.subjects.known import KnownCustomers
 from ratelimit.subjects.records import (
     check_customer,
     check_key,
@@ -43,8 +44,6 @@ _LIST: Final = load_script("ratelimit.subjects", "list", writes=False)
 _REPLACE: Final = load_script("ratelimit.subjects", "replace")
 _ROTATE_KEY: Final = load_script("ratelimit.subjects", "rotate_key")
 
-_IDS_AT_ONCE: Final = 1000
-
 # A change is made on what was read and written only if that still stands. Administrators do not collide
 # often; this many times in a row never.
 _TRIES: Final = 10
@@ -61,15 +60,17 @@ class Directory:
 
     Attributes:
         changes: made by these methods.
+        known: ids of customers, deleted ones among them.
     """
 
-    __slots__ = ("_store", "_wall_clock_s", "changes", "configured")
+    __slots__ = ("_store", "_wall_clock_s", "changes", "configured", "known")
 
     def __init__(self, store: Store, *, wall_clock_s: Callable[[], float]) -> None:
         """`wall_clock_s`: seconds since the epoch, for `created_at`."""
         self._store = store
         self._wall_clock_s = wall_clock_s
         self.changes = Changes()
+        self.known = KnownCustomers(store)
         self.configured = Configured(store, wall_clock_s=wall_clock_s)
 
     async def sync_configured(
@@ -249,8 +250,8 @@ class Directory:
     async def delete_customer(self, customer_id: str) -> None:
         """Remove a customer and all its keys; nothing of either is kept but digests, for `_REVOKED_KNOWN_S`.
 
-        What was counted for it stays for those who look after that: its id is among `known_ids` until
-        `forget_deleted`, or for good when it is made again.
+        What was counted for it stays for those who look after that: its id is among `known` until it is
+        forgotten there, or for good when it is made again.
 
         Raises:
             NotFound: there is none.
@@ -322,45 +323,6 @@ class Directory:
             ):
                 return
         raise StoreUnavailable(f"key `{key_id}` keeps being changed by others")
-
-    async def is_known(self, customer_id: str) -> bool:
-        """Whether there is such a customer, or what was counted for it is still kept."""
-        if not is_id(customer_id):
-            return False
-        if await self._store.call("HEXISTS", spelled.CUSTOMERS, customer_id):
-            return True
-        return await self._store.call("ZSCORE", spelled.DELETED_CUSTOMERS, customer_id) is not None
-
-    async def known_ids(self, after: str | None) -> list[str]:
-        """Some ids of customers behind `after` in byte order, deleted ones among them; none at the end."""
-        start = "-" if after is None else f"({after}"
-        reply = await self._store.call(
-            "ZRANGE", spelled.CUSTOMER_IDS, start, "+", "BYLEX", "LIMIT", 0, _IDS_AT_ONCE
-        )
-        living = [each.decode() for each in cast("list[bytes]", reply)]
-        last = living[-1] if len(living) == _IDS_AT_ONCE else None
-        gone = cast("list[bytes]", await self._store.call("ZRANGE", spelled.DELETED_CUSTOMERS, 0, -1))
-        deleted = [
-            name
-            for name in (each.decode() for each in gone)
-            if (after is None or name > after) and (last is None or name < last)
-        ]
-        return sorted({*living, *deleted})
-
-    async def deleted_before(self, before_s: float) -> list[str]:
-        """Ids of customers deleted before a moment, seconds since the epoch."""
-        reply = await self._store.call("ZRANGE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", "BYSCORE")
-        return [each.decode() for each in cast("list[bytes]", reply)]
-
-    async def deleted_at(self, customer_id: str, at_s: float) -> None:
-        """Count a deleted customer as deleted at this moment, seconds since the epoch; one made again is not."""
-        await self._store.call("ZADD", spelled.DELETED_CUSTOMERS, "XX", at_s, customer_id, writes=True)
-
-    async def forget_deleted(self, before_s: float) -> None:
-        """From now on those of `deleted_before` are not known."""
-        await self._store.call(
-            "ZREMRANGEBYSCORE", spelled.DELETED_CUSTOMERS, "-inf", f"({before_s}", writes=True
-        )
 
     async def _change(self, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> object:
         """Run a script that writes. Lookups of this process ask anew from then on; it may have run if it fails."""

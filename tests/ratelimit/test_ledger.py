@@ -416,7 +416,7 @@ class Known:
         self.deleted: list[str] = []
         self.forgotten = False
 
-    async def known_ids(self, after: str | None) -> list[str]:
+    async def ids(self, after: str | None) -> list[str]:
         return [name for name in self.names if after is None or name > after][:2]
 
     async def deleted_before(self, before_s: float) -> list[str]:
