@@ -16,7 +16,6 @@ from tests.support.site import Site, config, model, provider, site
 
 PROMISED_S = 0.1
 SLACK_S = 0.9  # two cores are shared with the flood, the gateway and other tests
-WORST_S = 5.0  # of one probe in ten, where the machine is so busy that this very test has to wait
 CONNECTIONS = 64
 PROBES = 60
 READY_S = 30.0
@@ -78,7 +77,7 @@ def test_where_what_is_served(tmp_path: Path, workers: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_probes_while_saturated(tmp_path: Path, workers: int) -> None:
-    """With 64 connections that never rest: half of the probes within 100 ms, nine of ten with 900 ms of slack."""
+    """With 64 connections that never rest: half of the probes within 100 ms, each with 900 ms of slack."""
     with place_with(tmp_path, workers) as (place, ops):
         until_ready(ops)
         with flooding(place.gateway.port, place.gateway.key, CONNECTIONS) as flood:
@@ -93,8 +92,7 @@ def test_probes_while_saturated(tmp_path: Path, workers: int) -> None:
         assert (True, 0) == (good > CONNECTIONS, bad)
         print(f"probe: median {statistics.median(took_s) * 1000:.1f} ms, worst {max(took_s) * 1000:.1f} ms")  # noqa: T201 - figures to look at
         assert statistics.median(took_s) < PROMISED_S
-        assert sorted(took_s)[PROBES * 9 // 10] < PROMISED_S + SLACK_S
-        assert max(took_s) < WORST_S
+        assert max(took_s) < PROMISED_S + SLACK_S
 
 
 def test_an_address_in_use(tmp_path: Path) -> None:
